@@ -1,0 +1,44 @@
+# Plugin Federation Network: what a newcomer, a developer and CI type.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock sizes clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with every pinned, hashed dependency and the pfn command
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@scripts/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+demo: $(STAMP) ## a publisher with real plugins and a node: registered, proven, mirrored, verified (ARGS=--once to exit)
+	@$(BIN)/python scripts/demo.py $(ARGS)
+
+test: $(STAMP) ## run the tests (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(STAMP) ## format, lint, types, import rules, file sizes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/sizes.py
+
+format: $(STAMP) ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+sizes: $(STAMP) ## print the sizes of the source files
+	@$(BIN)/python scripts/sizes.py
+
+lock: ## renew the pinned, hashed requirement files (needs uv)
+	scripts/lock.sh
+
+clean: ## remove .venv, caches and the demo's data
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
