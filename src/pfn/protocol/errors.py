@@ -1,0 +1,118 @@
+"""Every way things go wrong, in one closed list.
+
+A code is a stable slug that programs may match, with the HTTP status it maps to, whose fault it is and a short
+title. An error adds the sentence for people: what happened and what to do. Nothing outside this list crosses the
+wire (protocol.md section 1); one place, ``pfn.web.problem``, turns an error into an answer.
+
+Security faults are never retried and always reach the activity feed.
+"""
+
+from enum import Enum, StrEnum
+
+
+class Fault(StrEnum):
+    """Who can mend it."""
+
+    CALLER = "caller"
+    PUBLISHER = "publisher"
+    STORAGE = "storage"
+    SECURITY = "security"
+    NODE = "node"
+
+
+class Code(Enum):
+    """The closed list. Value: slug, HTTP status, fault, title."""
+
+    # The caller's request.
+    MALFORMED_JSON = ("malformed_json", 400, Fault.CALLER, "The body is not valid JSON")
+    INVALID_FIELD = ("invalid_field", 422, Fault.CALLER, "A field is missing or has the wrong type")
+    INVALID_KEY = ("invalid_public_key", 422, Fault.CALLER, "The public key cannot be used")
+    INVALID_URL = ("invalid_url", 422, Fault.CALLER, "The URL cannot be used")
+    KEY_REQUIRED = ("key_required", 401, Fault.CALLER, "An API key is needed")
+    KEY_UNKNOWN = ("key_unknown", 401, Fault.CALLER, "This API key is not valid")
+    SCOPE_MISSING = ("scope_missing", 403, Fault.CALLER, "This API key may not do that")
+    CSRF_FAILED = ("csrf_failed", 403, Fault.CALLER, "The form did not come from this site")
+    NOT_FOUND = ("not_found", 404, Fault.CALLER, "There is nothing here")
+    SOURCE_UNKNOWN = ("source_unknown", 404, Fault.CALLER, "No such source")
+    PLUGIN_UNKNOWN = ("plugin_unknown", 404, Fault.CALLER, "No such plugin")
+    RELEASE_UNKNOWN = ("release_unknown", 404, Fault.CALLER, "No such release")
+    API_KEY_UNKNOWN = ("api_key_unknown", 404, Fault.CALLER, "No API key has this id")
+    SUBSCRIPTION_UNKNOWN = ("subscription_unknown", 404, Fault.CALLER, "No such subscription")
+    SYNC_UNKNOWN = ("sync_unknown", 404, Fault.CALLER, "No such sync")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, Fault.CALLER, "This address does not take that method")
+    SOURCE_EXISTS = ("source_exists", 409, Fault.CALLER, "This source is registered already")
+    SOURCE_NOT_VERIFIED = ("source_not_verified", 409, Fault.CALLER, "The source is not verified")
+    SOURCE_SUSPENDED = ("source_suspended", 409, Fault.CALLER, "The source is suspended")
+    WRONG_STATE = ("wrong_state", 409, Fault.CALLER, "That is not possible in the present state")
+    BODY_TOO_LARGE = ("body_too_large", 413, Fault.CALLER, "The body is too large")
+    RANGE_NOT_SATISFIABLE = ("range_not_satisfiable", 416, Fault.CALLER, "The range lies outside the file")
+    TOO_MANY_REQUESTS = ("too_many_requests", 429, Fault.CALLER, "Too many requests")
+    CONFIG_INVALID = ("config_invalid", 500, Fault.CALLER, "A setting cannot be used")
+
+    # The publisher's answers.
+    SOURCE_UNREACHABLE = ("source_unreachable", 502, Fault.PUBLISHER, "The publisher cannot be reached")
+    PUBLISHER_STATUS = ("publisher_status", 502, Fault.PUBLISHER, "The publisher answered with an error")
+    NOT_A_PUBLISHER = ("not_a_publisher", 502, Fault.PUBLISHER, "This address is not a plugin publisher")
+    PUBLISHER_DOCUMENT = ("publisher_document", 502, Fault.PUBLISHER, "The publisher sent a wrong document")
+    PUBLISHER_TOO_LARGE = ("publisher_too_large", 502, Fault.PUBLISHER, "The publisher sent more than is allowed")
+    ASSET_MISSING = ("asset_missing", 502, Fault.PUBLISHER, "The plugin's zip is not where the publisher says")
+    ASSET_SCHEME = ("asset_scheme", 502, Fault.PUBLISHER, "The publisher's naming scheme cannot be used")
+    ZIP_REFUSED = ("zip_refused", 422, Fault.PUBLISHER, "The zip breaks the rules for plugin zips")
+    ZIP_MISMATCH = ("zip_mismatch", 422, Fault.PUBLISHER, "The zip is not what the publisher announced")
+    UNSIGNED = ("unsigned", 422, Fault.PUBLISHER, "The release carries no signature")
+
+    # What must never be believed.
+    OWNERSHIP_REFUSED = ("ownership_refused", 422, Fault.SECURITY, "The publisher refused to prove its key")
+    OWNERSHIP_SIGNATURE = ("ownership_signature", 422, Fault.SECURITY, "The ownership proof is not signed by the key")
+    KEY_MISMATCH = ("key_mismatch", 422, Fault.SECURITY, "The publisher shows another key than the registered one")
+    SIGNATURE_INVALID = ("signature_invalid", 422, Fault.SECURITY, "The signature does not hold")
+    RELEASE_CONFLICT = ("release_conflict", 409, Fault.SECURITY, "Other bytes than before for this version")
+    BLOB_CORRUPT = ("blob_corrupt", 500, Fault.SECURITY, "The stored bytes do not match their digest")
+
+    # The node itself.
+    BLOB_MISSING = ("blob_missing", 500, Fault.STORAGE, "The stored bytes are missing")
+    STORAGE_FULL = ("storage_full", 507, Fault.STORAGE, "The disk is full")
+    SCHEMA_NEWER = ("schema_newer", 500, Fault.STORAGE, "The database was made by a newer version")
+    DATA_MISSING = ("data_missing", 500, Fault.NODE, "There is no node in this data folder")
+    INTERNAL = ("internal", 500, Fault.NODE, "Something went wrong in the node")
+
+    @property
+    def slug(self) -> str:
+        """The stable name programs match."""
+        return self.value[0]
+
+    @property
+    def status(self) -> int:
+        """The HTTP status this maps to."""
+        return self.value[1]
+
+    @property
+    def fault(self) -> Fault:
+        """Who can mend it."""
+        return self.value[2]
+
+    @property
+    def title(self) -> str:
+        """A few words that hold for every error of this code."""
+        return self.value[3]
+
+
+class PfnError(Exception):
+    """Something in the closed list happened.
+
+    ``detail`` is the sentence for whoever asked. ``internal`` is for the operator alone (addresses, socket errors):
+    it goes into logs and stored failures, never into an answer to an outsider (facts: one uniform error class).
+    """
+
+    def __init__(self, code: Code, detail: str, *, internal: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.internal = internal
+
+    def __str__(self) -> str:
+        return f"{self.code.slug}: {self.detail}"
+
+
+class SecurityError(PfnError):
+    """A proof failed. Never retried, never swallowed, always recorded."""
