@@ -1,0 +1,1 @@
+"""HTTP to strangers: address policy, budgets, the publisher client. The only way out of the node."""
