@@ -1,0 +1,1 @@
+"""Decisions: frozen dataclasses and pure functions, by noun. Time is an argument."""

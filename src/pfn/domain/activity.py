@@ -1,0 +1,56 @@
+"""What happened: the kinds of events in the one growing history.
+
+``seq`` grows with every event and is never reused; the activity feed reads it backwards. An event that only the
+operator should see (keys, sessions) is ``private``.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ActivityType(StrEnum):
+    """The four kinds of protocol.md section 1."""
+
+    VERSION_UPDATE = "version_update"
+    SOURCE_VERIFICATION = "source_verification"
+    FEDERATION_EVENT = "federation_event"
+    HEALTH_CHANGE = "health_change"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One event. ``details`` always has an ``action`` and a ``sentence``; ``actor`` is a key's id or ``node``."""
+
+    type: ActivityType
+    timestamp: int
+    actor: str
+    details: dict[str, object]
+    seq: int = 0
+    source_id: str | None = None
+    source_username: str | None = None
+    plugin_id: str | None = None
+    plugin_name: str | None = None
+    old_version: str | None = None
+    new_version: str | None = None
+    private: bool = field(default=False)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the row shape of protocol.md section 1."""
+        return {
+            "type": self.type.value,
+            "plugin_id": self.plugin_id,
+            "source_id": self.source_id,
+            "old_version": self.old_version,
+            "new_version": self.new_version,
+            "timestamp": self.timestamp,
+            "plugin_name": self.plugin_name,
+            "source_username": self.source_username,
+            "seq": self.seq,
+            "details": self.details,
+            "actor": self.actor,
+        }
+
+
+def describe(action: str, sentence: str, **more: object) -> dict[str, object]:
+    """Give the ``details`` of an event: a stable action word, a sentence for people, and facts."""
+    return {"action": action, "sentence": sentence, **more}

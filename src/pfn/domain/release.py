@@ -1,0 +1,97 @@
+"""A release: one version of one plugin of one source, and how well its bytes are vouched for.
+
+A (source, plugin, version) is written once and never changes; what is shown as its level says what was really
+proven (protocol.md section 3: ``none`` < ``metadata`` < ``artifact``), never more.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class SignatureLevel(StrEnum):
+    """What the publisher's key was proven to cover."""
+
+    NONE = "none"
+    METADATA = "metadata"
+    ARTIFACT = "artifact"
+
+    @property
+    def sentence(self) -> str:
+        """The level in plain words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    SignatureLevel.NONE: "No signature of the publisher covers this release.",
+    SignatureLevel.METADATA: (
+        "The publisher's key covers the name, version and description, but not the bytes of the zip."
+    ),
+    SignatureLevel.ARTIFACT: "The publisher's key covers these exact bytes.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Stored bytes, known by digest. All digests are lower-case hex; ``size`` is in bytes."""
+
+    sha256: str
+    sha1: str
+    sha384: str
+    size: int
+
+    @property
+    def local_path(self) -> str:
+        """The seed's ``local_path``: where the bytes lie below the blob store."""
+        return f"sha256/{self.sha256[:2]}/{self.sha256[2:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataSignature:
+    """A v1 signature kept with the exact message and key it was checked with, so anyone can check it again."""
+
+    signature: str
+    message: bytes
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say."""
+
+    plugin_id: str
+    source_id: str
+    name: str
+    version: str
+    description: str | None
+    mirror_date: int
+    blob: Blob
+    level: SignatureLevel
+    signature: MetadataSignature | None
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def file_name(self) -> str:
+        """The name a download is saved under."""
+        return f"{self.plugin_id}.{self.version}.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin of a source with every mirrored release, newest version first."""
+
+    plugin_id: str
+    source_id: str
+    name: str
+    description: str | None
+    author: str | None
+    tags: tuple[str, ...]
+    updated_at: int
+    trust_score: float
+    releases: tuple[Release, ...]
+
+    @property
+    def newest(self) -> Release:
+        """The release offered by default."""
+        return self.releases[0]
