@@ -1,0 +1,120 @@
+"""The bytes: zips known by SHA-256, in files, durable before any row speaks of them.
+
+A zip arrives in a temporary file beside its final place; ``keep`` flushes it, gives it its digest's name and flushes
+the folder: what it returned from survives a power cut. A crash before leaves a temporary file, which the next start
+sweeps; a crash after leaves a blob without a row, which is garbage and harmless. A stored blob is never opened for
+writing again, and keeping equal bytes twice succeeds.
+"""
+
+import asyncio
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedWriter
+from pathlib import Path
+
+from pfn.domain.release import Blob
+from pfn.protocol.errors import Code, PfnError
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A file that is not yet a blob; ``discard`` it when done, kept or not."""
+
+    path: Path
+    file: BufferedWriter
+
+    def discard(self) -> None:
+        """Close the file and, unless it was kept, delete it."""
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class FileBlobStore:
+    """Blobs in a folder: ``sha256/ab/cdef…`` beside ``tmp/``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._tmp = root / "tmp"
+
+        self._tmp.mkdir(parents=True, exist_ok=True)
+
+    def sweep(self) -> int:
+        """Delete what a crash left half there, and tell how many files that were.
+
+        For a starting node alone: a running one's temporary files are here too.
+        """
+        stale = list(self._tmp.iterdir())
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    def receive(self) -> Temporary:
+        """Open a temporary file to write to. Raises PfnError (``storage_full``) where the disk is full."""
+        path = self._tmp / secrets.token_hex(16)
+        with storage_errors():
+            return Temporary(path, path.open("xb"))
+
+    async def keep(self, arrived: Sequence[tuple[Temporary, Blob]]) -> None:
+        """Make temporary files durable blobs, all with one flush of each folder."""
+        await asyncio.to_thread(self._keep, arrived)
+
+    def _keep(self, arrived: Sequence[tuple[Temporary, Blob]]) -> None:
+        folders: set[Path] = set()
+        with storage_errors():
+            for temporary, blob in arrived:
+                temporary.file.flush()
+                os.fsync(temporary.file.fileno())
+                target = self.path(blob)
+                if not target.parent.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    folders |= {target.parent.parent, self._root}
+                temporary.path.rename(target)
+                folders.add(target.parent)
+            for folder in folders:
+                _flush_folder(folder)
+
+    def path(self, blob: Blob) -> Path:
+        """Give the file of a blob."""
+        return self._root / blob.local_path
+
+    def open(self, blob: Blob) -> Path:
+        """Give the file of a blob that must be there.
+
+        Raises PfnError (``blob_missing``, ``blob_corrupt``) where it is not, or has another size.
+        """
+        path = self.path(blob)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError as error:
+            raise PfnError(
+                Code.BLOB_MISSING,
+                "The node has lost the bytes of this release; its operator must restore them.",
+            ) from error
+        if size != blob.size:
+            raise PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release are damaged; they are not served.")
+        return path
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn a full disk into PfnError (``storage_full``)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise PfnError(
+                Code.STORAGE_FULL, "The node's disk is full; it goes on serving but mirrors nothing new."
+            ) from error
+        raise

@@ -1,0 +1,211 @@
+"""Rows of ``mirrored_plugins`` and ``blobs``: releases, written once.
+
+A release is inserted or refused by the database, never updated. ``plugins`` and ``plugin_tags`` are derived: one
+row per plugin with its newest release, so that lists cost what they show and not what is stored.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.release import Blob, MetadataSignature, Release, SignatureLevel
+from pfn.storage.dialect import insert_or
+from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
+from pfn.wordpress.version import sort_versions
+
+
+async def add_release(connection: AsyncConnection, release: Release, manifest: Sequence[Mapping[str, object]]) -> None:
+    """Insert a release and its blob; the database refuses a version that is there already."""
+    blob = release.blob
+    await connection.execute(
+        insert_or(connection, blobs)
+        .values(
+            sha256=blob.sha256,
+            sha1=blob.sha1,
+            sha384=blob.sha384,
+            size=blob.size,
+            stored_at=release.mirror_date,
+            manifest=list(manifest),
+        )
+        .on_conflict_do_nothing()
+    )
+    signature = release.signature
+    await connection.execute(
+        insert(mirrored_plugins).values(
+            plugin_id=release.plugin_id,
+            source_id=release.source_id,
+            name=release.name,
+            version=release.version,
+            description=release.description,
+            local_path=blob.local_path,
+            signature=signature.signature if signature else "",
+            mirror_date=release.mirror_date,
+            sha256=blob.sha256,
+            level=release.level.value,
+            signed_message=signature.message if signature else None,
+            signing_key=signature.public_key if signature else None,
+            author=release.author,
+            tags=list(release.tags),
+            facts=release.facts,
+        )
+    )
+
+
+async def point_newest(connection: AsyncConnection, release: Release) -> None:
+    """Make ``release`` the one its plugin's list row shows."""
+    words = (release.plugin_id, release.name, release.description or "", release.author or "", *release.tags)
+    values = {
+        "source_id": release.source_id,
+        "plugin_id": release.plugin_id,
+        "name": release.name,
+        "description": release.description,
+        "author": release.author,
+        "tags": list(release.tags),
+        "newest_version": release.version,
+        "updated_at": release.mirror_date,
+        "search_text": " ".join(words).casefold(),
+    }
+    key = ("source_id", "plugin_id")
+    await connection.execute(
+        insert_or(connection, plugins)
+        .values(values)
+        .on_conflict_do_update(index_elements=key, set_={k: v for k, v in values.items() if k not in key})
+    )
+    of_plugin = (plugin_tags.c.source_id == release.source_id) & (plugin_tags.c.plugin_id == release.plugin_id)
+    await connection.execute(delete(plugin_tags).where(of_plugin))
+    tags = sorted({tag.casefold() for tag in release.tags})
+    if tags:
+        rows = [{"source_id": release.source_id, "plugin_id": release.plugin_id, "tag": tag} for tag in tags]
+        await connection.execute(insert(plugin_tags), rows)
+
+
+async def add_version_update(connection: AsyncConnection, release: Release, old_version: str) -> None:
+    """Record that a plugin moved from ``old_version`` (``0.0.0`` at first) to this release."""
+    await connection.execute(
+        insert(version_updates).values(
+            plugin_id=release.plugin_id,
+            source_id=release.source_id,
+            old_version=old_version,
+            new_version=release.version,
+            update_time=release.mirror_date,
+        )
+    )
+
+
+async def newest_versions(connection: AsyncConnection, source_id: str, slugs: Sequence[str]) -> dict[str, str]:
+    """Give the newest mirrored version of each of these plugins of a source."""
+    query = select(plugins.c.plugin_id, plugins.c.newest_version).where(
+        plugins.c.source_id == source_id, plugins.c.plugin_id.in_(slugs)
+    )
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def releases_among(
+    connection: AsyncConnection, source_id: str, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Map those of these (slug, version) that are mirrored to their SHA-256."""
+    table = mirrored_plugins
+    query = select(table.c.plugin_id, table.c.version, table.c.sha256).where(
+        table.c.source_id == source_id, table.c.plugin_id.in_([slug for slug, _ in keys])
+    )
+    wanted = set(keys)
+    found = {(row[0], row[1]): row[2] for row in await connection.execute(query)}
+    return {key: digest for key, digest in found.items() if key in wanted}
+
+
+async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tuple[str, str], str]:
+    """Map (slug, version) to the SHA-256 of everything mirrored of a source."""
+    table = mirrored_plugins
+    query = select(table.c.plugin_id, table.c.version, table.c.sha256).where(table.c.source_id == source_id)
+    return {(row[0], row[1]): row[2] for row in await connection.execute(query)}
+
+
+def _columns() -> tuple[object, ...]:
+    return (mirrored_plugins, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
+
+
+def _read(row: RowMapping) -> Release:
+    signature = None
+    if row["signature"]:
+        signature = MetadataSignature(row["signature"], row["signed_message"], row["signing_key"])
+    return Release(
+        plugin_id=row["plugin_id"],
+        source_id=row["source_id"],
+        name=row["name"],
+        version=row["version"],
+        description=row["description"],
+        mirror_date=row["mirror_date"],
+        blob=Blob(row["sha256"], row["sha1"], row["sha384"], row["size"]),
+        level=SignatureLevel(row["level"]),
+        signature=signature,
+        tags=tuple(row["tags"]),
+        author=row["author"],
+        facts=row["facts"],
+    )
+
+
+async def get_release(
+    connection: AsyncConnection, source_id: str, plugin_id: str, version: str | None = None
+) -> Release | None:
+    """Find one release; without a version, the newest by WordPress's order."""
+    table = mirrored_plugins
+    query = (
+        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id)
+    )
+    if version is None:
+        newest = select(plugins.c.newest_version).where(
+            plugins.c.source_id == source_id, plugins.c.plugin_id == plugin_id
+        )
+        query = query.where(table.c.version == newest.scalar_subquery())
+    else:
+        query = query.where(table.c.version == version)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def list_releases(
+    connection: AsyncConnection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Release, ...]]:
+    """Give the releases of these plugins, keyed by (source_id, plugin_id), newest version first."""
+    table = mirrored_plugins
+    found: dict[tuple[str, str], dict[str, Release]] = {key: {} for key in keys}
+    by_source: dict[str, list[str]] = {}
+    for source_id, plugin_id in keys:
+        by_source.setdefault(source_id, []).append(plugin_id)
+    for source_id, slugs in by_source.items():
+        query = (
+            select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+            .join(blobs, blobs.c.sha256 == table.c.sha256)
+            .where(table.c.source_id == source_id, table.c.plugin_id.in_(slugs))
+        )
+        for row in (await connection.execute(query)).mappings():
+            found[source_id, row["plugin_id"]][row["version"]] = _read(row)
+    return {
+        key: tuple(releases[version] for version in reversed(sort_versions(releases)))
+        for key, releases in found.items()
+    }
+
+
+async def count_mirrored(connection: AsyncConnection, source_id: str) -> list[tuple[int, str]]:
+    """Give when and at which level each release of a source was mirrored: the evidence of its signatures."""
+    table = mirrored_plugins
+    query = select(table.c.mirror_date, table.c.level).where(table.c.source_id == source_id)
+    return [(row[0], row[1]) for row in await connection.execute(query)]
+
+
+async def forget_source_releases(connection: AsyncConnection, source_id: str) -> int:
+    """Delete every release row of a source, for a purge alone; the bytes become garbage. Tell how many went."""
+    await connection.execute(delete(plugins).where(plugins.c.source_id == source_id))
+    await connection.execute(delete(version_updates).where(version_updates.c.source_id == source_id))
+    gone = delete(mirrored_plugins).where(mirrored_plugins.c.source_id == source_id)
+    return (await connection.execute(gone)).rowcount
+
+
+async def newest_blobs(connection: AsyncConnection, *, limit: int) -> list[Blob]:
+    """Give the blobs that were stored last."""
+    columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
+    query = select(*columns).order_by(blobs.c.stored_at.desc(), blobs.c.sha256).limit(limit)
+    return [Blob(*row) for row in await connection.execute(query)]

@@ -1,0 +1,85 @@
+"""Rows of ``sources``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.source import AuthorInfo, Source, SourceStatus
+from pfn.storage.schema import plugins, sources, subscriptions, sync_failures, syncs
+
+
+def _read(row: RowMapping) -> Source:
+    values = {name: row[name] for name in _COLUMNS}
+    values["status"] = SourceStatus(row["status"])
+    values["features"] = tuple(row["features"])
+    values["author"] = AuthorInfo(**row["author"]) if row["author"] else None
+    return Source(**values)
+
+
+_COLUMNS = [column.name for column in sources.columns]
+
+
+def _write(values: Mapping[str, object]) -> dict[str, object]:
+    row = dict(values)
+    if isinstance(row.get("author"), AuthorInfo):
+        row["author"] = asdict(row["author"])  # type: ignore[call-overload]  # it is the dataclass just tested for
+    if "features" in row:
+        row["features"] = list(row["features"])  # type: ignore[call-overload]  # a tuple of strings
+    return row
+
+
+async def add_source(connection: AsyncConnection, source: Source) -> None:
+    """Insert a source; the database refuses a second one of the same instance and username."""
+    values = {name: getattr(source, name) for name in _COLUMNS}
+    await connection.execute(insert(sources).values(_write(values)))
+
+
+async def get_source(connection: AsyncConnection, source_id: str, *, lock: bool = False) -> Source | None:
+    """Find a source by id, removed or not; ``lock`` holds its row for this transaction."""
+    query = select(sources).where(sources.c.id == source_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def list_sources(connection: AsyncConnection) -> Sequence[Source]:
+    """Give every source that was not removed, highest trust first."""
+    query = (
+        select(sources)
+        .where(sources.c.status != SourceStatus.REMOVED)
+        .order_by(sources.c.trust_score.desc(), sources.c.id)
+    )
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def change_source(connection: AsyncConnection, source_id: str, **values: object) -> None:
+    """Set columns of one source."""
+    await connection.execute(update(sources).where(sources.c.id == source_id).values(_write(values)))
+
+
+async def count_plugins(connection: AsyncConnection, source_id: str | None = None) -> dict[str, int]:
+    """Count mirrored plugins by source."""
+    query = select(plugins.c.source_id, func.count()).group_by(plugins.c.source_id)
+    if source_id is not None:
+        query = query.where(plugins.c.source_id == source_id)
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def count_subscribers(connection: AsyncConnection, source_id: str | None = None) -> dict[str, int]:
+    """Count living subscriptions by source."""
+    query = (
+        select(subscriptions.c.source_id, func.count())
+        .where(subscriptions.c.ended_at.is_(None))
+        .group_by(subscriptions.c.source_id)
+    )
+    if source_id is not None:
+        query = query.where(subscriptions.c.source_id == source_id)
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def forget_source(connection: AsyncConnection, source_id: str) -> None:
+    """Delete a source and all that hangs on it but its releases, which must be gone already; for a purge alone."""
+    for table in (subscriptions, syncs, sync_failures):
+        await connection.execute(delete(table).where(table.c.source_id == source_id))
+    await connection.execute(delete(sources).where(sources.c.id == source_id))

@@ -1,0 +1,70 @@
+"""Rows of ``subscriptions``."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.subscription import Filters, Subscription
+from pfn.storage.schema import subscriptions as table
+
+
+def _read(row: RowMapping) -> Subscription:
+    return Subscription(**{**row, "filters": Filters(tags=tuple(row["filters"].get("tags", ())))})
+
+
+async def put_subscription(
+    connection: AsyncConnection, source_id: str, subscriber: str, filters: Filters, now: int
+) -> int:
+    """Give the id of the subscriber's living subscription to the source, made or with its filters changed."""
+    living = (table.c.source_id == source_id) & (table.c.subscriber == subscriber) & table.c.ended_at.is_(None)
+    present = (await connection.execute(select(table.c.id).where(living))).scalar()
+    if present is not None:
+        await connection.execute(update(table).where(table.c.id == present).values(filters=filters.to_json()))
+        return int(present)
+    made = await connection.execute(
+        insert(table)
+        .values(source_id=source_id, subscriber=subscriber, filters=filters.to_json(), created_at=now)
+        .returning(table.c.id)
+    )
+    return int(made.scalar_one())
+
+
+async def get_subscription(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
+    """Find a subscription, living or ended."""
+    row = (await connection.execute(select(table).where(table.c.id == subscription_id))).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def list_subscriptions(
+    connection: AsyncConnection,
+    *,
+    source_id: str | None = None,
+    subscriber: str | None = None,
+    ended: bool = False,
+) -> Sequence[Subscription]:
+    """Give the living subscriptions (or, with ``ended``, all), newest first."""
+    query = select(table).order_by(table.c.id.desc())
+    if source_id is not None:
+        query = query.where(table.c.source_id == source_id)
+    if subscriber is not None:
+        query = query.where(table.c.subscriber == subscriber)
+    if not ended:
+        query = query.where(table.c.ended_at.is_(None))
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def end_subscriptions(
+    connection: AsyncConnection,
+    now: int,
+    *,
+    subscription_id: int | None = None,
+    source_id: str | None = None,
+) -> int:
+    """End one subscription, or all of a source, and tell how many ended."""
+    query = update(table).where(table.c.ended_at.is_(None)).values(ended_at=now)
+    if subscription_id is not None:
+        query = query.where(table.c.id == subscription_id)
+    if source_id is not None:
+        query = query.where(table.c.source_id == source_id)
+    return (await connection.execute(query)).rowcount
