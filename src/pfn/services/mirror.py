@@ -1,0 +1,251 @@
+"""Mirror releases: fetch, judge, keep, record. Nothing unverified becomes a row.
+
+Each zip goes through the same gate: its signature first, for that costs no download; then the bytes, hashed on their
+way into a temporary file; then the rules for plugin zips, in another process. What passed is made durable and then
+recorded, a batch at a time: one flush, one transaction. A crash leaves at most temporary files and unreferenced blobs.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.release import Blob, Release, SignatureLevel
+from pfn.domain.source import Source
+from pfn.domain.sync import Listing
+from pfn.outbound.publisher import PublisherClient
+from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.naming_scheme import asset_url
+from pfn.services.clock import Clock
+from pfn.services.signature import find_signature
+from pfn.services.zip_check import ZipCheck
+from pfn.storage.activity import add_activities
+from pfn.storage.blob_store import FileBlobStore, Temporary, storage_errors
+from pfn.storage.database import Database
+from pfn.storage.release import add_release, add_version_update, newest_versions, point_newest, releases_among
+from pfn.storage.sync import clear_failure
+from pfn.wordpress.plugin_zip import ZipCode, ZipReport
+from pfn.wordpress.slug import is_slug
+from pfn.wordpress.version import is_newer, is_version
+
+FIRST_VERSION = "0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A release that did not come through, and why. ``sha256`` names its bytes where they were seen."""
+
+    listing: Listing
+    error: PfnError
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A release that passed every check; its bytes are still in a temporary file."""
+
+    temporary: Temporary
+    release: Release
+    manifest: Sequence[dict[str, object]]
+
+
+class MirrorService:
+    """Takes releases in."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: FileBlobStore,
+        publishers: PublisherClient,
+        zips: ZipCheck,
+        clock: Clock,
+        *,
+        max_zip_bytes: int,
+        concurrency: int,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._publishers = publishers
+        self._zips = zips
+        self._clock = clock
+        self._max_zip_bytes = max_zip_bytes
+        self._concurrency = concurrency
+
+    async def mirror(
+        self, source: Source, listings: Sequence[Listing], *, allow_unsigned: bool
+    ) -> tuple[int, list[Refusal]]:
+        """Take in a batch of listed releases: how many are new, and the ones refused.
+
+        A release already here with the same bytes counts as neither. Raises PfnError (``storage_full``): the batch
+        is then not recorded at all.
+        """
+        turns = asyncio.Semaphore(self._concurrency)
+        temporaries: list[Temporary] = []
+
+        async def receive(listing: Listing) -> _Arrival | Refusal:
+            async with turns:
+                try:
+                    return await self._receive(source, listing, temporaries, allow_unsigned=allow_unsigned)
+                except PfnError as error:
+                    if error.code is Code.STORAGE_FULL:
+                        raise
+                    return Refusal(listing, error)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(receive(listing)) for listing in listings]
+            outcomes = [task.result() for task in tasks]
+            refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+            arrivals = [outcome for outcome in outcomes if isinstance(outcome, _Arrival)]
+            fresh, conflicts = await self._record(source, arrivals)
+            return fresh, refusals + conflicts
+        except* PfnError as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            for temporary in temporaries:
+                temporary.discard()
+
+    async def _receive(
+        self, source: Source, listing: Listing, temporaries: list[Temporary], *, allow_unsigned: bool
+    ) -> _Arrival | Refusal:
+        _check_names(listing)
+        signature = await find_signature(self._publishers, source, listing)
+        if signature is None and not allow_unsigned:
+            raise PfnError(
+                Code.UNSIGNED,
+                "The release carries no signature, and unsigned plugins of this source are held back. "
+                f"To accept them: pfn source allow-unsigned {source.id}",
+            )
+        url = asset_url(
+            source.asset_domain or "",
+            source.asset_naming_scheme or "",
+            author=source.username,
+            slug=listing.slug,
+            version=listing.version,
+        )
+        temporary = self._blobs.receive()
+        temporaries.append(temporary)
+        with storage_errors():
+            download = await self._publishers.download_zip(url, temporary.file, max_bytes=self._max_zip_bytes)
+            temporary.file.flush()
+        blob = Blob(download.sha256, download.sha1, download.sha384, download.size)
+        report = await self._zips.inspect(temporary.path, slug=listing.slug, version=listing.version)
+        if not report.accepted:
+            return Refusal(listing, _explain(report), blob.sha256)
+        release = Release(
+            plugin_id=listing.slug,
+            source_id=source.id,
+            name=listing.name,
+            version=listing.version,
+            description=listing.description,
+            mirror_date=int(self._clock()),
+            blob=blob,
+            level=SignatureLevel.NONE if signature is None else SignatureLevel.METADATA,
+            signature=signature,
+            tags=listing.tags,
+            author=(report.header.author if report.header else "") or source.username,
+            facts=_keep_facts(report),
+        )
+        manifest = [{"path": entry.path, "size": entry.size, "sha256": entry.sha256} for entry in report.manifest]
+        return _Arrival(temporary, release, manifest)
+
+    async def _record(self, source: Source, arrivals: Sequence[_Arrival]) -> tuple[int, list[Refusal]]:
+        if not arrivals:
+            return 0, []
+        # Bytes first, then rows: a row without its blob cannot happen.
+        await self._blobs.keep([(arrival.temporary, arrival.release.blob) for arrival in arrivals])
+        conflicts: list[Refusal] = []
+        fresh: list[_Arrival] = []
+        async with self._database.write() as connection:
+            keys = [(one.release.plugin_id, one.release.version) for one in arrivals]
+            present = await releases_among(connection, source.id, keys)
+            for arrival in arrivals:
+                release = arrival.release
+                known = present.get((release.plugin_id, release.version))
+                if known is None:
+                    fresh.append(arrival)
+                elif known != release.blob.sha256:
+                    conflicts.append(_conflict(release, known))
+            await self._insert(connection, source, fresh)
+        return len(fresh), conflicts
+
+    async def _insert(self, connection: AsyncConnection, source: Source, fresh: Sequence[_Arrival]) -> None:
+        newest = await newest_versions(connection, source.id, [one.release.plugin_id for one in fresh])
+        events = []
+        for arrival in fresh:
+            release = arrival.release
+            await add_release(connection, release, arrival.manifest)
+            await clear_failure(connection, source.id, release.plugin_id, release.version)
+            old = newest.get(release.plugin_id, FIRST_VERSION)
+            if old == FIRST_VERSION or is_newer(release.version, old):
+                await point_newest(connection, release)
+                await add_version_update(connection, release, old)
+                newest[release.plugin_id] = release.version
+                events.append(_version_event(source, release, old))
+        await add_activities(connection, events)
+
+
+def _check_names(listing: Listing) -> None:
+    if not is_slug(listing.slug):
+        raise PfnError(
+            Code.PUBLISHER_DOCUMENT,
+            f"The slug {listing.slug[:80]!r} is not one: lower-case letters, digits and hyphens, at most 63.",
+        )
+    if not is_version(listing.version):
+        raise PfnError(Code.PUBLISHER_DOCUMENT, f"The version {listing.version[:80]!r} cannot be used.")
+
+
+def _keep_facts(report: ZipReport) -> dict[str, object]:
+    """Keep what the zip says of itself; its manifest is kept with the blob."""
+    said = report.to_json()
+    return {name: said[name] for name in ("kind", "main_file", "header", "readme", "warnings", "total_size")}
+
+
+def _explain(report: ZipReport) -> PfnError:
+    reasons = "; ".join(f"{finding.code}: {finding.sentence}" for finding in report.findings[:5])
+    mismatch = all(finding.code in _MISMATCHES for finding in report.findings)
+    return PfnError(Code.ZIP_MISMATCH if mismatch else Code.ZIP_REFUSED, reasons)
+
+
+_MISMATCHES = frozenset({ZipCode.FOLDER_NOT_SLUG, ZipCode.VERSION_MISMATCH})
+
+
+def _conflict(release: Release, known: str) -> Refusal:
+    listing = Listing(release.plugin_id, release.name, release.version, release.description, release.tags)
+    return Refusal(
+        listing,
+        SecurityError(
+            Code.RELEASE_CONFLICT,
+            f"The publisher now sends other bytes (SHA-256 {release.blob.sha256}) for this version than it did "
+            f"before ({known}). The first bytes stay.",
+        ),
+        release.blob.sha256,
+    )
+
+
+def _version_event(source: Source, release: Release, old_version: str) -> Activity:
+    first = old_version == FIRST_VERSION
+    sentence = (
+        f"{release.name} {release.version} was mirrored for the first time."
+        if first
+        else f"{release.name} went from {old_version} to {release.version}."
+    )
+    return Activity(
+        type=ActivityType.VERSION_UPDATE,
+        timestamp=release.mirror_date,
+        actor="node",
+        source_id=source.id,
+        source_username=source.username,
+        plugin_id=release.plugin_id,
+        plugin_name=release.name,
+        old_version=old_version,
+        new_version=release.version,
+        details=describe(
+            "plugin_added" if first else "plugin_updated",
+            sentence,
+            sha256=release.blob.sha256,
+            signature_level=release.level.value,
+        ),
+    )

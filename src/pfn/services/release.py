@@ -1,0 +1,128 @@
+"""Releases for those who want them: find, open, and verify the stored bytes again."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfn.domain.release import Release
+from pfn.domain.source import Source, SourceStatus
+from pfn.domain.verification import Check
+from pfn.protocol.ed25519 import parse_public_key
+from pfn.protocol.errors import Code, PfnError
+from pfn.services.clock import Clock
+from pfn.services.signature import holds
+from pfn.services.verification import require_source
+from pfn.storage.blob_store import FileBlobStore
+from pfn.storage.database import Database
+from pfn.storage.plugin import PluginPage, PluginQuery, list_plugins
+from pfn.storage.release import get_release, list_releases
+from pfn.wordpress.slug import is_slug
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was checked of a release just now, and whether all of it held."""
+
+    release: Release
+    source: Source
+    checks: tuple[Check, ...]
+    verified_at: int
+    fingerprint: str | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether every check held."""
+        return all(check.passed for check in self.checks)
+
+
+class ReleaseService:
+    """Reads what was mirrored."""
+
+    def __init__(self, database: Database, blobs: FileBlobStore, clock: Clock) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._clock = clock
+
+    async def list_plugins(self, query: PluginQuery) -> PluginPage:
+        """Give one page of plugins. Raises PfnError (``invalid_field``) for a foreign cursor."""
+        async with self._database.read() as connection:
+            return await list_plugins(connection, query)
+
+    async def find(self, source_id: str, plugin_id: str, version: str | None = None) -> tuple[Source, Release]:
+        """Find one offered release, the newest where no version is named.
+
+        Raises PfnError: ``source_unknown``, ``source_suspended``, ``plugin_unknown``, ``release_unknown``.
+        """
+        source = await require_source(self._database, source_id)
+        if source.status is SourceStatus.SUSPENDED:
+            raise PfnError(
+                Code.SOURCE_SUSPENDED,
+                f"{source_id} is suspended by the operator of this node; nothing of it is served.",
+            )
+        async with self._database.read() as connection:
+            release = await get_release(connection, source_id, plugin_id, version)
+            if release is not None:
+                return source, release
+            key = (source_id, plugin_id)
+            known = (await list_releases(connection, [key]))[key] if is_slug(plugin_id) else ()
+        if not known:
+            raise PfnError(Code.PLUGIN_UNKNOWN, f"{source_id} has no mirrored plugin {plugin_id!r}.")
+        versions = ", ".join(one.version for one in known[:10])
+        raise PfnError(
+            Code.RELEASE_UNKNOWN,
+            f"{plugin_id} of {source_id} has no version {version!r} here; there are: {versions}.",
+        )
+
+    async def open(self, release: Release) -> Path:
+        """Give the file of a release's bytes. Raises PfnError: ``blob_missing``, ``blob_corrupt``."""
+        return await asyncio.to_thread(self._blobs.open, release.blob)
+
+    async def verify(self, source_id: str, plugin_id: str, version: str | None = None) -> Verdict:
+        """Hash the stored bytes and check the stored signature now. Raises PfnError as ``find`` does."""
+        source, release = await self.find(source_id, plugin_id, version)
+        checks = [*await asyncio.to_thread(self._check_bytes, release), _check_signature(release)]
+        key = release.signature.public_key if release.signature else None
+        return Verdict(
+            release=release,
+            source=source,
+            checks=tuple(checks),
+            verified_at=int(self._clock()),
+            fingerprint=parse_public_key(key).fingerprint if key else None,
+        )
+
+    def _check_bytes(self, release: Release) -> list[Check]:
+        try:
+            path = self._blobs.open(release.blob)
+        except PfnError as error:
+            return [Check("bytes_present", False, error.detail)]
+        present = Check("bytes_present", True, f"The zip is here, {release.blob.size} bytes long.")
+        digests = [hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.sha384()]
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                for digest in digests:
+                    digest.update(chunk)
+        expected = (release.blob.sha256, release.blob.sha1, release.blob.sha384)
+        return [
+            present,
+            *(
+                Check(
+                    digest.name,
+                    digest.hexdigest() == wanted,
+                    f"The bytes have the recorded {digest.name.upper()}."
+                    if digest.hexdigest() == wanted
+                    else f"The bytes have the {digest.name.upper()} {digest.hexdigest()}, recorded is {wanted}.",
+                )
+                for digest, wanted in zip(digests, expected, strict=True)
+            ),
+        ]
+
+
+def _check_signature(release: Release) -> Check:
+    if release.signature is None:
+        return Check("signature", True, "There is no signature to check; the operator accepts unsigned plugins.")
+    if holds(release.signature):
+        return Check("signature", True, release.level.sentence)
+    return Check("signature", False, "The stored signature does not hold over the stored message.")

@@ -1,0 +1,279 @@
+"""Sources: register, list, explain, suspend, resume, remove."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.exc import IntegrityError
+
+from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus
+from pfn.domain.sync import Sync, SyncFailure
+from pfn.domain.trust import Trust
+from pfn.domain.verification import Verification
+from pfn.outbound.policy import OutboundPolicy, check_url
+from pfn.protocol.ed25519 import parse_public_key
+from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.source_id import is_username, normalize_instance_url, source_id
+from pfn.services.clock import Clock
+from pfn.services.trust import explain_trust, refresh_trust
+from pfn.services.verification import require_source, unknown_source
+from pfn.storage.activity import add_activities
+from pfn.storage.database import Database
+from pfn.storage.release import forget_source_releases
+from pfn.storage.source import (
+    add_source,
+    change_source,
+    count_plugins,
+    count_subscribers,
+    forget_source,
+    get_source,
+    list_sources,
+)
+from pfn.storage.subscription import end_subscriptions
+from pfn.storage.sync import list_failures, list_syncs
+from pfn.storage.verification import VerificationSummary, list_verifications, summarize_verifications
+
+_NO_VERIFICATIONS = VerificationSummary(last_result=None, successful=0, response_time_avg=None)
+_HISTORY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOverview:
+    """A source as lists show it."""
+
+    source: Source
+    subscriber_count: int
+    plugin_count: int
+    verifications: VerificationSummary
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """Everything there is to say about one source now."""
+
+    overview: SourceOverview
+    trust: Trust
+    verifications: Sequence[Verification]
+    syncs: Sequence[Sync]
+    failures: Sequence[SyncFailure]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing a source did."""
+
+    source_id: str
+    plugins_withdrawn: int
+    subscriptions_ended: int
+    releases_deleted: int
+
+
+class SourceService:
+    """Owns the life of sources; proving them is ``pfn.services.verification``'s."""
+
+    def __init__(self, database: Database, policy: OutboundPolicy, clock: Clock) -> None:
+        self._database = database
+        self._policy = policy
+        self._clock = clock
+
+    async def add(
+        self,
+        actor: str,
+        instance_url: str,
+        username: str,
+        public_key: str,
+        *,
+        allow_unsigned: bool | None = None,
+    ) -> Source:
+        """Register a source as ``pending``; a removed one with the same key comes back with its releases.
+
+        Raises PfnError: ``invalid_url``, ``invalid_field``, ``invalid_public_key``, ``source_exists``.
+        """
+        url = normalize_instance_url(instance_url)
+        check_url(url, self._policy)
+        if not is_username(username):
+            raise PfnError(
+                Code.INVALID_FIELD,
+                "username: must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit.",
+            )
+        source = Source(
+            id=source_id(url, username),
+            instance_url=url,
+            username=username,
+            public_key=parse_public_key(public_key).pem,
+            status=SourceStatus.PENDING,
+            trust_score=0.0,
+            created_at=int(self._clock()),
+            allow_unsigned=allow_unsigned,
+        )
+        try:
+            async with self._database.write() as connection:
+                present = await get_source(connection, source.id, lock=True)
+                if present is None:
+                    await add_source(connection, source)
+                else:
+                    _refuse_existing(present, source)
+                    status = LIFE_CYCLE.next(present.status, "operator adds again")
+                    await change_source(connection, source.id, status=status, allow_unsigned=allow_unsigned)
+                sentence = f"{source.id} was registered and is waiting for its first verification."
+                event = self._event(source, actor, describe("source_added", sentence))
+                await add_activities(connection, [event])
+        except IntegrityError as error:
+            raise PfnError(Code.SOURCE_EXISTS, f"{source.id} is registered already.") from error
+        return source
+
+    async def list(self) -> Sequence[SourceOverview]:
+        """Give every source, highest trust first."""
+        async with self._database.read() as connection:
+            found = await list_sources(connection)
+            plugins = await count_plugins(connection)
+            subscribers = await count_subscribers(connection)
+            summaries = await summarize_verifications(connection)
+        return [
+            SourceOverview(
+                source,
+                subscribers.get(source.id, 0),
+                plugins.get(source.id, 0),
+                summaries.get(source.id, _NO_VERIFICATIONS),
+            )
+            for source in found
+        ]
+
+    async def overview(self, source_id: str) -> SourceOverview:
+        """Give one source as lists show it. Raises PfnError (``source_unknown``)."""
+        source = await require_source(self._database, source_id)
+        async with self._database.read() as connection:
+            plugins = await count_plugins(connection, source_id)
+            subscribers = await count_subscribers(connection, source_id)
+            summaries = await summarize_verifications(connection, source_id)
+        return SourceOverview(
+            source,
+            subscribers.get(source_id, 0),
+            plugins.get(source_id, 0),
+            summaries.get(source_id, _NO_VERIFICATIONS),
+        )
+
+    async def report(self, source_id: str) -> SourceReport:
+        """Give everything about one source. Raises PfnError (``source_unknown``)."""
+        overview = await self.overview(source_id)
+        async with self._database.read() as connection:
+            return SourceReport(
+                overview=overview,
+                trust=await explain_trust(connection, overview.source, self._clock()),
+                verifications=await list_verifications(connection, source_id, limit=_HISTORY),
+                syncs=await list_syncs(connection, source_id, limit=_HISTORY),
+                failures=await list_failures(connection, source_id, limit=_HISTORY),
+            )
+
+    async def suspend(self, actor: str, source_id: str, reason: str) -> Source:
+        """Stop offering and mirroring a source; nothing is deleted.
+
+        Raises PfnError: ``source_unknown``, ``wrong_state``.
+        """
+        sentence = f"{source_id} was suspended: {reason}"
+        details = describe("source_suspended", sentence, reason=reason)
+        return await self._move(actor, source_id, "operator suspends", details, reason)
+
+    async def resume(self, actor: str, source_id: str) -> Source:
+        """Offer a suspended source again; it is ``pending`` until it proves itself anew.
+
+        Raises PfnError: ``source_unknown``, ``wrong_state``.
+        """
+        details = describe("source_resumed", f"{source_id} was resumed and is waiting to be verified again.")
+        return await self._move(actor, source_id, "operator resumes", details, None)
+
+    async def allow_unsigned(self, actor: str, source_id: str, allow: bool | None) -> Source:
+        """Say whether this source's unsigned plugins are mirrored; None follows the node's setting.
+
+        Raises PfnError (``source_unknown``).
+        """
+        said = {True: "are accepted", False: "are held back", None: "follow the node's setting"}[allow]
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            if source is None or source.status is SourceStatus.REMOVED:
+                raise unknown_source(source_id)
+            await change_source(connection, source_id, allow_unsigned=allow)
+            details = describe("source_policy", f"Unsigned plugins of {source_id} {said}.", allow_unsigned=allow)
+            await add_activities(connection, [self._event(source, actor, details)])
+        return replace(source, allow_unsigned=allow)
+
+    async def remove(self, actor: str, source_id: str, *, purge: bool = False) -> Removal:
+        """Remove a source: its plugins are offered no more, its subscriptions end.
+
+        Its releases stay on record, so that adding it again with the same key brings them back and no version can
+        come back with other bytes. With ``purge`` they are deleted too, which cannot be undone.
+        Raises PfnError (``source_unknown``); with ``purge`` a removed source may be named again.
+        """
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            gone = source is not None and source.status is SourceStatus.REMOVED
+            if source is None or (gone and not purge):
+                raise unknown_source(source_id)
+            withdrawn = (await count_plugins(connection, source_id)).get(source_id, 0)
+            ended = await end_subscriptions(connection, now, source_id=source_id)
+            deleted = 0
+            if purge:
+                deleted = await forget_source_releases(connection, source_id)
+                await forget_source(connection, source_id)
+            else:
+                status = LIFE_CYCLE.next(source.status, "operator removes")
+                await change_source(connection, source_id, status=status)
+            removal = Removal(source_id, withdrawn, ended, deleted)
+            sentence = f"{source_id} was removed{' and purged' if purge else ''}."
+            details = describe(
+                "source_purged" if purge else "source_removed",
+                sentence,
+                plugins_withdrawn=withdrawn,
+                subscriptions_ended=ended,
+                releases_deleted=deleted,
+            )
+            await add_activities(connection, [self._event(source, actor, details)])
+        return removal
+
+    async def _move(
+        self, actor: str, source_id: str, event: str, details: dict[str, object], reason: str | None
+    ) -> Source:
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            if source is None or source.status is SourceStatus.REMOVED:
+                raise unknown_source(source_id)
+            status = SourceStatus(LIFE_CYCLE.next(source.status, event))
+            moved = replace(
+                source,
+                status=status,
+                status_code="suspended" if reason is not None else None,
+                status_detail=reason,
+            )
+            await change_source(
+                connection,
+                source_id,
+                status=status.value,
+                status_code=moved.status_code,
+                status_detail=moved.status_detail,
+            )
+            await refresh_trust(connection, moved, self._clock())
+            await add_activities(connection, [self._event(source, actor, details)])
+        return moved
+
+    def _event(self, source: Source, actor: str, details: dict[str, object]) -> Activity:
+        return Activity(
+            type=ActivityType.FEDERATION_EVENT,
+            timestamp=int(self._clock()),
+            actor=actor,
+            source_id=source.id,
+            source_username=source.username,
+            details=details,
+        )
+
+
+def _refuse_existing(present: Source, wanted: Source) -> None:
+    if present.status is not SourceStatus.REMOVED:
+        raise PfnError(Code.SOURCE_EXISTS, f"{present.id} is registered already; its status is {present.status.value}.")
+    if present.public_key != wanted.public_key:
+        known = parse_public_key(present.public_key).fingerprint
+        raise PfnError(
+            Code.SOURCE_EXISTS,
+            f"{present.id} was here before with the key {known}, and its releases are kept under it. "
+            f"Add it with that key, or forget it for good first: pfn source remove {present.id} --purge",
+        )

@@ -1,0 +1,312 @@
+"""Sync a source: ask what it lists, plan, mirror what is new and wanted, record what is not.
+
+One sync of a source runs at a time in this process. Its progress is a row that anyone may read while it runs.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.source import AuthorInfo, Source, SourceStatus
+from pfn.domain.sync import Listing, Sync, SyncFailure, SyncState, plan_retry, plan_sync
+from pfn.outbound.publisher import PublisherClient
+from pfn.protocol.errors import Code, Fault, PfnError
+from pfn.protocol.publisher_v1 import AuthorData, ListedPlugin
+from pfn.services.clock import Clock
+from pfn.services.mirror import MirrorService, Refusal
+from pfn.services.trust import refresh_trust
+from pfn.services.verification import require_source
+from pfn.storage.activity import add_activities
+from pfn.storage.database import Database
+from pfn.storage.release import known_releases
+from pfn.storage.source import change_source, get_source
+from pfn.storage.subscription import list_subscriptions
+from pfn.storage.sync import (
+    add_sync,
+    change_sync,
+    clear_failure,
+    get_sync,
+    interrupt_syncs,
+    list_failures,
+    put_failure,
+)
+
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """A finished run, and who the publisher says it is."""
+
+    sync: Sync
+    author: AuthorInfo | None
+
+
+class SyncService:
+    """Runs syncs."""
+
+    def __init__(
+        self,
+        database: Database,
+        publishers: PublisherClient,
+        mirror: MirrorService,
+        clock: Clock,
+        *,
+        allow_unsigned: bool,
+    ) -> None:
+        self._database = database
+        self._publishers = publishers
+        self._mirror = mirror
+        self._clock = clock
+        self._allow_unsigned = allow_unsigned
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def begin(self, source_id: str) -> Sync:
+        """Record that a sync of a verified source begins; ``run`` does it.
+
+        Raises PfnError: ``source_unknown``, ``source_suspended``, ``source_not_verified``.
+        """
+        require_verified(await require_source(self._database, source_id))
+        async with self._database.write() as connection:
+            return await add_sync(connection, source_id, int(self._clock()))
+
+    async def run(self, sync: Sync, *, recheck: bool = False) -> SyncOutcome:
+        """Do a sync that began, after any other of the same source; what goes wrong is recorded, not raised.
+
+        With ``recheck`` known releases are fetched again and compared, and failed ones are tried at once.
+        """
+        turn = self._turns.setdefault(sync.source_id, asyncio.Lock())
+        async with turn:
+            try:
+                author = await self._run(sync, recheck=recheck)
+            except PfnError as error:
+                await self._fail(sync, error)
+                return SyncOutcome(await self.get(sync.id), None)
+            except BaseException:
+                await asyncio.shield(self._interrupt(sync))
+                raise
+            return SyncOutcome(await self.get(sync.id), author)
+
+    async def get(self, sync_id: int) -> Sync:
+        """Find a sync, running or past. Raises PfnError (``sync_unknown``)."""
+        async with self._database.read() as connection:
+            sync = await get_sync(connection, sync_id)
+        if sync is None:
+            raise PfnError(Code.SYNC_UNKNOWN, f"No sync has the id {sync_id}.")
+        return sync
+
+    async def recover(self) -> int:
+        """Close the books on syncs a killed process left running, at start-up, and tell how many they were."""
+        async with self._database.write() as connection:
+            return await interrupt_syncs(connection, int(self._clock()))
+
+    async def _run(self, sync: Sync, *, recheck: bool) -> AuthorInfo:
+        source = require_verified(await require_source(self._database, sync.source_id))
+        catalog = await self._publishers.get_author_data(source.instance_url, source.username)
+        author = _author(catalog)
+        allow_unsigned = self._allow_unsigned if source.allow_unsigned is None else source.allow_unsigned
+        now = self._clock()
+        async with self._database.read() as connection:
+            known = await known_releases(connection, source.id)
+            failures = {(one.plugin_id, one.version): one for one in await list_failures(connection, source.id)}
+            wanted = [one.filters for one in await list_subscriptions(connection, source_id=source.id)]
+        plan = plan_sync(
+            [_listing(plugin) for plugin in catalog.plugins],
+            known.keys(),
+            wanted,
+            failures,
+            now,
+            allow_unsigned=allow_unsigned,
+            recheck=recheck,
+        )
+        total = len(catalog.plugins) + len(catalog.unreadable)
+        async with self._database.write() as connection:
+            await change_source(connection, source.id, author=author)
+            await clear_failure(connection, source.id, "", "")
+            await change_sync(connection, sync.id, total=total, wanted=len(plan.fetch))
+        unreadable = [
+            Refusal(Listing(label, label, "", None), PfnError(Code.PUBLISHER_DOCUMENT, f"Its entry: {reason}"))
+            for label, reason in catalog.unreadable
+        ]
+        await self._record_refusals(source, unreadable, failures)
+        mirrored, failed = await self._mirror_batches(sync, source, plan.fetch, failures, allow_unsigned)
+        await self._finish(sync, source, mirrored, failed + len(unreadable))
+        return author
+
+    async def _mirror_batches(
+        self,
+        sync: Sync,
+        source: Source,
+        fetch: Sequence[Listing],
+        failures: dict[tuple[str, str], SyncFailure],
+        allow_unsigned: bool,
+    ) -> tuple[int, int]:
+        mirrored = failed = 0
+        for start in range(0, len(fetch), BATCH):
+            batch = fetch[start : start + BATCH]
+            fresh, refusals = await self._mirror.mirror(source, batch, allow_unsigned=allow_unsigned)
+            await self._record_refusals(source, refusals, failures)
+            mirrored += fresh
+            failed += len(refusals)
+            async with self._database.write() as connection:
+                done = start + len(batch)
+                await change_sync(connection, sync.id, done=done, mirrored=mirrored, failed=failed)
+        return mirrored, failed
+
+    async def _record_refusals(
+        self,
+        source: Source,
+        refusals: Sequence[Refusal],
+        known: dict[tuple[str, str], SyncFailure],
+    ) -> None:
+        if not refusals:
+            return
+        now = int(self._clock())
+        events = []
+        async with self._database.write() as connection:
+            for refusal in refusals:
+                listing, error = refusal.listing, refusal.error
+                before = known.get((listing.slug, listing.version))
+                retries = 0 if before is None else before.retry_count + 1
+                failure = SyncFailure(
+                    source_id=source.id,
+                    plugin_id=listing.slug,
+                    version=listing.version,
+                    code=error.code.slug,
+                    details=error.detail,
+                    first_failed=now,
+                    last_failed=now,
+                    retry_count=retries,
+                    next_retry=plan_retry(error.code, retries, now),
+                    sha256=refusal.sha256,
+                )
+                await put_failure(connection, failure)
+                # The feed hears of a failure when it is new, not each time it repeats.
+                if before is None or before.code != failure.code or error.code.fault is Fault.SECURITY:
+                    events.append(_refusal_event(source, refusal, now))
+            await add_activities(connection, events)
+
+    async def _finish(self, sync: Sync, source: Source, mirrored: int, failed: int) -> None:
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            await change_sync(
+                connection,
+                sync.id,
+                state=SyncState.FINISHED,
+                finished_at=now,
+                mirrored=mirrored,
+                failed=failed,
+            )
+            await change_source(connection, source.id, last_sync=now)
+            current = await get_source(connection, source.id)
+            if current is not None:
+                await refresh_trust(connection, current, now)
+
+    async def _fail(self, sync: Sync, error: PfnError) -> None:
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            await change_sync(
+                connection,
+                sync.id,
+                state=SyncState.FAILED,
+                finished_at=now,
+                code=error.code.slug,
+                detail=error.detail,
+            )
+            failures = {(one.plugin_id, one.version): one for one in await list_failures(connection, sync.source_id)}
+            before = failures.get(("", ""))
+            retries = 0 if before is None else before.retry_count + 1
+            await put_failure(
+                connection,
+                SyncFailure(
+                    source_id=sync.source_id,
+                    plugin_id="",
+                    version="",
+                    code=error.code.slug,
+                    details=error.detail,
+                    first_failed=now,
+                    last_failed=now,
+                    retry_count=retries,
+                    next_retry=plan_retry(error.code, retries, now),
+                ),
+            )
+            source = await get_source(connection, sync.source_id)
+            if source is not None and (before is None or before.code != error.code.slug):
+                details = describe(
+                    "sync_failed", f"The sync of {source.id} failed: {error.detail}", code=error.code.slug
+                )
+                await add_activities(connection, [_event(source, now, details)])
+
+    async def _interrupt(self, sync: Sync) -> None:
+        async with self._database.write() as connection:
+            await change_sync(connection, sync.id, state=SyncState.INTERRUPTED, finished_at=int(self._clock()))
+
+
+def require_verified(source: Source) -> Source:
+    """Give the source back. Raises PfnError: ``source_suspended``, ``source_not_verified``."""
+    if source.status is SourceStatus.SUSPENDED:
+        raise PfnError(Code.SOURCE_SUSPENDED, f"{source.id} is suspended: {source.status_detail}")
+    if source.status is not SourceStatus.VERIFIED:
+        why = f" Last reason: {source.status_detail}" if source.status_detail else ""
+        raise PfnError(
+            Code.SOURCE_NOT_VERIFIED,
+            f"{source.id} has not proven its key yet (status {source.status.value}).{why} "
+            f"Verify it first: pfn source verify {source.id}",
+        )
+    return source
+
+
+def _author(catalog: AuthorData) -> AuthorInfo:
+    return AuthorInfo(
+        username=catalog.username,
+        member_since=catalog.member_since,
+        website=catalog.website,
+        github=catalog.github,
+        twitter=catalog.twitter,
+    )
+
+
+def _listing(plugin: ListedPlugin) -> Listing:
+    return Listing(
+        slug=plugin.slug,
+        name=plugin.name,
+        version=plugin.version,
+        description=plugin.short_description,
+        tags=plugin.tags,
+        signature=plugin.signature,
+    )
+
+
+def _refusal_event(source: Source, refusal: Refusal, now: int) -> Activity:
+    listing, error = refusal.listing, refusal.error
+    held = error.code is Code.UNSIGNED
+    sentence = (
+        f"{listing.name} {listing.version} of {source.id} was {'held back' if held else 'refused'}: {error.detail}"
+    )
+    details = describe(
+        "release_held" if held else "release_refused", sentence, code=error.code.slug, sha256=refusal.sha256
+    )
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor="node",
+        source_id=source.id,
+        source_username=source.username,
+        plugin_id=listing.slug,
+        plugin_name=listing.name,
+        new_version=listing.version,
+        details=details,
+    )
+
+
+def _event(source: Source, now: int, details: dict[str, object]) -> Activity:
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor="node",
+        source_id=source.id,
+        source_username=source.username,
+        details=details,
+    )

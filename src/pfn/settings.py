@@ -1,0 +1,179 @@
+"""Every setting, its default and its meaning.
+
+A setting comes from, strongest first: the command line, the environment (``PFN_NAME``), a secret file
+(``PFN_SECRETS_DIR/name``), the TOML file (``PFN_CONFIG``, else ``pfn.toml`` in the data folder), the default.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from pfn.protocol.errors import Code, PfnError
+
+PREFIX = "PFN_"
+CONFIG_NAME = "pfn.toml"
+DEFAULT_DATA = Path("pfn-data")
+
+
+class Settings(BaseModel):
+    """What holds for one node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Annotated[Path, Field(description="The folder for rows, zips and keys.")] = DEFAULT_DATA
+    host: Annotated[str, Field(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(description="The port to listen on.", ge=0, le=65535)] = 8080
+    public_url: Annotated[
+        str | None, Field(description="Where clients reach the node; by default http://host:port.")
+    ] = None
+    database_url: Annotated[
+        SecretStr | None,
+        Field(description="Where the rows are (postgresql+psycopg://…); by default a SQLite file in the data folder."),
+    ] = None
+    master_key: Annotated[
+        SecretStr | None,
+        Field(description="The master key; by default one is made at the first start and shown once."),
+    ] = None
+    allow_unsigned: Annotated[
+        bool,
+        Field(description="Mirror plugins that carry no signature, for sources that do not say otherwise."),
+    ] = False
+    allow_loopback: Annotated[
+        bool,
+        Field(description="For development: reach publishers on this machine, over http and on any port."),
+    ] = False
+    allow_hosts: Annotated[
+        tuple[str, ...],
+        Field(description="Hosts reached over http, on any port and at private addresses, comma-separated."),
+    ] = ()
+    allow_ports: Annotated[
+        tuple[int, ...], Field(description="Ports of publishers reached over https, comma-separated.")
+    ] = (443,)
+    max_zip_bytes: Annotated[int, Field(description="The largest zip that is mirrored.", ge=1)] = 64 * 1024 * 1024
+    max_body_bytes: Annotated[int, Field(description="The largest request body.", ge=1)] = 256 * 1024
+    sync_concurrency: Annotated[int, Field(description="Zips fetched from one publisher at a time.", ge=1, le=64)] = 4
+    zip_workers: Annotated[int, Field(description="Processes that judge zips.", ge=1, le=64)] = 1
+    log_format: Annotated[str, Field(description="console or json.", pattern="^(console|json)$")] = "console"
+    log_level: Annotated[
+        str, Field(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$")
+    ] = "info"
+
+    @property
+    def address(self) -> str:
+        """Where clients reach the node."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def master_key_text(self) -> str | None:
+        """The configured master key, if any."""
+        return self.master_key.get_secret_value() if self.master_key else None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings, and for each where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -> LoadedSettings:
+    """Bring the settings together; ``flags`` with the value None were not given.
+
+    Raises PfnError (``config_invalid``) naming the setting, where it came from and what is wrong.
+    """
+    given = {name: (value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value is not None}
+    layers = [
+        _from_file(_config_path(given, environment), required="PFN_CONFIG" in environment),
+        _from_secrets(environment),
+        _from_environment(environment),
+        given,
+    ]
+    merged: dict[str, tuple[object, str]] = {}
+    for layer in layers:
+        merged |= layer
+    unknown = sorted(merged.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise PfnError(
+            Code.CONFIG_INVALID,
+            f"{merged[unknown[0]][1]}: there is no setting named {unknown[0]!r}; see: pfn config --help",
+        )
+    try:
+        settings = Settings.model_validate({name: value for name, (value, _) in merged.items()})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0])
+        raise PfnError(Code.CONFIG_INVALID, f"{merged[name][1]}: {name}: {first['msg']}.") from error
+    _refuse_weak_master_key(settings)
+    origins = {name: merged[name][1] if name in merged else "default" for name in Settings.model_fields}
+    return LoadedSettings(settings, origins)
+
+
+def _refuse_weak_master_key(settings: Settings) -> None:
+    shortest = 24
+    key = settings.master_key_text
+    if key is not None and len(key) < shortest:
+        raise PfnError(
+            Code.CONFIG_INVALID,
+            f"The master key must have at least {shortest} characters; make one with: openssl rand -base64 32",
+        )
+
+
+def _config_path(given: Mapping[str, tuple[object, str]], environment: Mapping[str, str]) -> Path:
+    if "PFN_CONFIG" in environment:
+        return Path(environment["PFN_CONFIG"])
+    data = given["data"][0] if "data" in given else environment.get("PFN_DATA", DEFAULT_DATA)
+    return Path(str(data)) / CONFIG_NAME
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, tuple[object, str]]:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if required:
+            raise PfnError(Code.CONFIG_INVALID, f"PFN_CONFIG: there is no file {path}.") from error
+        return {}
+    try:
+        values = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise PfnError(Code.CONFIG_INVALID, f"{path}: {error}.") from error
+    return {name: (value, str(path)) for name, value in values.items()}
+
+
+def _from_secrets(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    folder = environment.get("PFN_SECRETS_DIR")
+    if folder is None:
+        return {}
+    return {
+        path.name: (path.read_text(encoding="utf-8").strip(), str(path))
+        for path in sorted(Path(folder).iterdir())
+        if path.is_file() and path.name in Settings.model_fields
+    }
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    found: dict[str, tuple[object, str]] = {}
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        text = environment.get(variable)
+        if text is None:
+            continue
+        value: object = text
+        if name.startswith("allow_") and name.endswith("s"):
+            value = tuple(part.strip() for part in text.split(",") if part.strip())
+        found[name] = (value, variable)
+    return found
+
+
+def mask(settings: Settings, name: str) -> object:
+    """Give a setting's value as it may be shown: secrets are masked."""
+    value = getattr(settings, name)
+    if isinstance(value, SecretStr):
+        return "********"
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
