@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
-
-from pfn.storage.database import Database, sqlite_url
-from pfn.storage.migrate import migrate
 from tests.support.node import RunningNode, run_node
 from tests.support.postgres import run_postgres
 from tests.support.real_plugins import real_plugins
+
+from pfn.storage.database import Database, sqlite_url
+from pfn.storage.migrate import migrate
 
 __all__ = ["real_plugins"]
 

@@ -35,6 +35,12 @@ class RunningNode:
         self.clients.append(made)
         return made
 
+    def async_client(self, key: str | None = None) -> httpx.AsyncClient:
+        """Give a client for tests that serve something themselves; by default with the admin key."""
+        key = self.admin_key if key is None else key
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
+
     @property
     def api(self) -> httpx.Client:
         """A client with the admin key."""

@@ -4,8 +4,8 @@ import structlog
 
 from pfn.domain.source import SourceStatus
 from pfn.domain.verification import VERIFIED_BY_NODE, VerificationType
-from pfn.services.node import Services
 from pfn.services.background import Background
+from pfn.services.node import Services
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""Verify a download; talk to a node."""

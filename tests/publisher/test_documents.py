@@ -1,0 +1,135 @@
+"""The v1 documents: that their signatures hold for whoever reads them, and that nothing else is ever signed."""
+
+import base64
+import json
+import subprocess
+import uuid
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+from tests.support.tools import needs_tool
+
+from pfn.protocol.ed25519 import SigningKey
+from pfn.protocol.errors import PfnError
+from pfn.protocol.js_json import metadata_message, plugin_data_message
+from pfn.protocol.publisher_v1 import read_author_data, read_plugin_data
+from pfn.publisher.documents import (
+    Publisher,
+    encode_document,
+    list_plugin,
+    make_author_data,
+    make_plugin_data,
+    prove_ownership,
+)
+from pfn.publisher.profile import Profile
+from pfn.publisher.release import Release
+
+KEY = SigningKey(bytes(range(32)))
+PUBLISHER = Publisher(Profile(username="alice", member_since=date(2024, 1, 2)), KEY, "https://plugins.example.com/a")
+
+
+def release(version: str = "1.0", released_at: int = 1_700_000_000, **facts: object) -> Release:
+    values = {
+        "slug": "one",
+        "version": version,
+        "name": "One",
+        "short_description": "Does one thing.",
+        "description": "At length.",
+        "author": "Alice",
+        "homepage": "",
+        "tags": (),
+        "requires_wp": "5.9",
+        "tested_up_to": "6.1",
+        "requires_php": "7.4",
+        "size": 3,
+        "sha256": "00",
+        "released_at": released_at,
+    }
+    return Release(**(values | facts))  # type: ignore[arg-type]
+
+
+def holds(message: bytes, signature: str) -> bool:
+    try:
+        VerifyKey(KEY.public_key.raw).verify(message, base64.b64decode(signature))
+    except BadSignatureError:
+        return False
+    return True
+
+
+anything = st.text(max_size=40)
+
+
+@given(name=anything, short=anything, tags=st.lists(anything | st.integers(0, 99).map(str), unique=True))
+def test_what_the_node_reads_is_what_was_signed(name: str, short: str, tags: list[str]) -> None:
+    one = release(name=name, short_description=short, description=short + name, tags=tuple(tags))
+    read = read_author_data(encode_document(make_author_data(PUBLISHER, [list_plugin(PUBLISHER, one)])))
+    assert read.unreadable == ()
+    (listed,) = read.plugins
+    assert (listed.name, listed.short_description, set(listed.tags)) == (name, short, set(tags))
+    message = metadata_message(listed.slug, listed.name, listed.version, listed.short_description)
+    assert listed.signature
+    assert holds(message, listed.signature)
+
+    data = read_plugin_data(encode_document(make_plugin_data(PUBLISHER, [one], now_ms=0)))
+    assert data
+    assert data.describes("one", "1.0")
+    assert holds(plugin_data_message(data.data), data.signature)
+
+
+NODE = """
+const {createPublicKey, verify} = require("crypto");
+const {pem, authorData, pluginData} = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const key = createPublicKey(pem);
+const holds = (text, signature) => verify(null, Buffer.from(text), key, Buffer.from(signature, "base64"));
+const plugin = JSON.parse(authorData).plugins[0], answer = JSON.parse(pluginData);
+const {slug: id, name, version, short_description: description} = plugin;
+console.log(JSON.stringify([
+  holds(JSON.stringify({id, name, version, description}), plugin.signature),
+  holds(JSON.stringify(answer.data), answer.signature),
+]));
+"""
+
+
+@needs_tool("node")
+def test_node_js_finds_the_signatures_good() -> None:
+    one = release(
+        name='Ünë "1"\u2028\x7f', short_description="\\ 😀 </script>", tags=("10", "9", "b", "01", "__proto__")
+    )
+    given_ = {
+        "pem": KEY.public_key.pem,
+        "authorData": encode_document(make_author_data(PUBLISHER, [list_plugin(PUBLISHER, one)])).decode(),
+        "pluginData": encode_document(make_plugin_data(PUBLISHER, [one], now_ms=0)).decode(),
+    }
+    run = subprocess.run(["node", "-e", NODE], input=json.dumps(given_), capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == [True, True]
+
+
+def test_plugin_data_names_every_version_and_its_zip() -> None:
+    document = make_plugin_data(PUBLISHER, [release("1.0+a"), release("1.1", 1_600_000_000)], now_ms=5)
+    (entry,) = document["data"]  # type: ignore[misc]
+    base = "https://plugins.example.com/a/plugins/alice/one/one"
+    assert entry["versions"] == {"1.0+a": f"{base}.1.0%2Ba.zip", "1.1": f"{base}.1.1.zip"}
+    assert entry["download_link"] == f"{base}.1.1.zip"
+    assert (entry["version"], entry["last_updated"], entry["added"]) == ("1.1", "2020-09-13 12:26 GMT", "2020-09-13")
+
+
+@given(st.uuids(version=4))
+def test_a_uuid_is_signed(challenge: uuid.UUID) -> None:
+    proof = prove_ownership(PUBLISHER, {"username": "alice", "challenge": str(challenge)}, now_ms=5)
+    assert holds(str(challenge).encode(), str(proof["signature"]))
+
+
+@given(
+    anything
+    | st.uuids(version=4).map(lambda one: str(one).upper()).filter(str.isupper)
+    | st.uuids(version=1).map(str)
+    | st.uuids(version=4).flatmap(lambda one: st.sampled_from([f"{one}\n", f" {one}", f"{{{one}}}", one.hex]))
+    | st.sampled_from(["1700000000000", '{"id":"a","name":"b","version":"1"}', "[]"])
+)
+def test_nothing_else_is_signed(challenge: str) -> None:
+    with pytest.raises(PfnError):
+        prove_ownership(PUBLISHER, {"username": "alice", "challenge": challenge}, now_ms=5)
