@@ -1,0 +1,1 @@
+"""HTTP in: the federation API, downloads, pages."""

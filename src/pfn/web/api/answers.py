@@ -1,0 +1,221 @@
+"""What clients get: the row shapes of protocol.md section 1, made from the domain's objects."""
+
+from urllib.parse import urlencode
+
+from pydantic import BaseModel
+
+from pfn.domain.release import Plugin, Release
+from pfn.domain.source import AuthorInfo, Source
+from pfn.domain.sync import Sync
+from pfn.domain.trust import Trust
+from pfn.services.release import Verdict
+from pfn.services.source import SourceOverview, SourceReport
+from pfn.services.subscription import Subscribed
+
+Json = dict[str, object]
+
+
+class NewKeyAnswer(BaseModel):
+    """A key, this once."""
+
+    key: str
+    description: str
+    created: int
+    id: str
+    owner: str
+    scopes: list[str]
+    expires_at: int
+
+
+class AddSourceAnswer(BaseModel):
+    """A source was registered; its verification began by itself."""
+
+    success: bool
+    source_id: str
+    status: str
+    message: str
+
+
+def show_source_row(source: Source) -> Json:
+    """Give the columns of the seed's ``sources`` table, and what explains the status."""
+    return {
+        "id": source.id,
+        "instance_url": source.instance_url,
+        "username": source.username,
+        "public_key": source.public_key,
+        "status": source.status.value,
+        "trust_score": round(source.trust_score, 4),
+        "created_at": source.created_at,
+        "last_sync": source.last_sync,
+        "asset_domain": source.asset_domain,
+        "asset_naming_scheme": source.asset_naming_scheme,
+        "status_code": source.status_code,
+        "status_detail": source.status_detail,
+        "features": list(source.features),
+        "allow_unsigned": source.allow_unsigned,
+    }
+
+
+def show_overview(overview: SourceOverview) -> Json:
+    """Give a row of ``/federation/sources``."""
+    return {
+        **show_source_row(overview.source),
+        "subscriber_count": overview.subscriber_count,
+        "plugin_count": overview.plugin_count,
+        "last_verification_result": overview.verifications.last_result,
+        "successful_verifications": overview.verifications.successful,
+        "response_time_avg": overview.verifications.response_time_avg,
+    }
+
+
+def show_trust(trust: Trust) -> Json:
+    """Give a score with every term, its evidence in words, and the gates that fired."""
+    return {
+        "score": round(trust.score, 4),
+        "earned": round(trust.earned, 4),
+        "uncertainty": round(trust.uncertainty, 4),
+        "formula": trust.formula,
+        "terms": [
+            {
+                "name": term.name,
+                "value": round(term.value, 4),
+                "weight": term.weight,
+                "n": round(term.n, 2),
+                "good": round(term.good, 2),
+                "bad": round(term.bad, 2),
+                "sentence": term.sentence,
+            }
+            for term in trust.terms
+        ],
+        "gates": [{"name": gate.value, "cap": gate.cap, "sentence": gate.sentence} for gate in trust.gates],
+    }
+
+
+def show_report(report: SourceReport) -> Json:
+    """Give the answer of ``/federation/source-status``."""
+    overview = report.overview
+    source = overview.source
+    retries = [failure.next_retry for failure in report.failures if failure.next_retry is not None]
+    proofs = [one for one in report.verifications if one.response_ms is not None]
+    return {
+        "source": show_overview(overview),
+        "health": {
+            "status": source.status.value,
+            "reason": source.status_detail,
+            "last_seen": proofs[0].verified_at if proofs else None,
+            "response_time_ms": proofs[0].response_ms if proofs else None,
+            "response_time_avg": overview.verifications.response_time_avg,
+        },
+        "last_sync": source.last_sync,
+        "next_retry": min(retries, default=None),
+        "trust": show_trust(report.trust),
+        "verifications": [verification.to_json() for verification in report.verifications],
+        "syncs": [sync.to_json() for sync in report.syncs],
+        "failures": [failure.to_json() for failure in report.failures],
+    }
+
+
+def show_author(author: AuthorInfo | None) -> Json | None:
+    """Give ``authorInfo`` as the prototype spells it."""
+    if author is None:
+        return None
+    return {
+        "username": author.username,
+        "memberSince": author.member_since,
+        "website": author.website,
+        "github": author.github,
+        "twitter": author.twitter,
+    }
+
+
+def show_subscribed(subscribed: Subscribed) -> Json:
+    """Give the answer of ``/federation/subscribe``."""
+    sync = subscribed.outcome.sync
+    return {
+        "success": True,
+        "message": _summarize(sync),
+        "source": show_source_row(subscribed.source),
+        "subscription": subscribed.subscription.to_json(),
+        "syncResult": {
+            "success": sync.code is None,
+            "mirroredCount": sync.mirrored,
+            "totalPlugins": sync.total,
+            "authorInfo": show_author(subscribed.outcome.author),
+            "failedCount": sync.failed,
+            "code": sync.code,
+            "error": sync.detail,
+        },
+    }
+
+
+def _summarize(sync: Sync) -> str:
+    if sync.code is not None:
+        return f"Subscribed, but the first sync failed: {sync.detail}"
+    held = f", {sync.failed} not taken (see source-status)" if sync.failed else ""
+    return f"Subscribed: {sync.mirrored} of {sync.total} listed plugins newly mirrored{held}."
+
+
+def show_release(release: Release, address: str) -> Json:
+    """Give one version of a plugin."""
+    query = urlencode({"source": release.source_id, "plugin": release.plugin_id, "version": release.version})
+    return {
+        "version": release.version,
+        "sha256": release.blob.sha256,
+        "sha1": release.blob.sha1,
+        "sha384": release.blob.sha384,
+        "size": release.blob.size,
+        "signature_level": release.level.value,
+        "mirror_date": release.mirror_date,
+        "download_url": f"{address}/federation/download?{query}",
+        "verify_url": f"{address}/federation/verify?{query}",
+    }
+
+
+def show_plugin(plugin: Plugin, address: str) -> Json:
+    """Give a row of ``/federation/plugins``."""
+    newest = plugin.newest
+    header = newest.facts.get("header")
+    requirements = header if isinstance(header, dict) else {}
+    return {
+        "plugin_id": plugin.plugin_id,
+        "source_id": plugin.source_id,
+        "name": plugin.name,
+        "description": plugin.description,
+        "author": plugin.author,
+        "tags": list(plugin.tags),
+        "version": newest.version,
+        "signature_level": newest.level.value,
+        "requires": requirements.get("requires_wp") or None,
+        "requires_php": requirements.get("requires_php") or None,
+        "trust_score": round(plugin.trust_score, 4),
+        "updated_at": plugin.updated_at,
+        "download_url": show_release(newest, address)["download_url"],
+        "versions": [show_release(release, address) for release in plugin.releases],
+    }
+
+
+def show_verdict(verdict: Verdict) -> Json:
+    """Give the answer of ``/federation/verify``."""
+    release = verdict.release
+    signature = release.signature
+    return {
+        "valid": verdict.valid,
+        "source": release.source_id,
+        "plugin": release.plugin_id,
+        "version": release.version,
+        "signature_level": release.level.value,
+        "explanation": release.level.sentence,
+        "key": verdict.source.public_key if signature is None else signature.public_key,
+        "key_fingerprint": verdict.fingerprint,
+        "signature": None if signature is None else signature.signature,
+        "signed_message": None if signature is None else signature.message.decode(),
+        "digests": {
+            "sha256": release.blob.sha256,
+            "sha1": release.blob.sha1,
+            "sha384": release.blob.sha384,
+            "size": release.blob.size,
+        },
+        "checks": [check.to_json() for check in verdict.checks],
+        "verified_at": verdict.verified_at,
+        "log": None,
+    }

@@ -1,0 +1,76 @@
+"""Plugins and releases: list, download, verify. For everyone, without a key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from pfn.storage.plugin import PluginQuery, PluginSort
+from pfn.web.access import Node
+from pfn.web.api.answers import show_plugin, show_verdict
+from pfn.web.file import send_file
+from pfn.web.strict_route import StrictRoute
+from pfn.web.validator import make_etag, not_modified
+
+router = APIRouter(prefix="/federation", tags=["Plugins"], route_class=StrictRoute)
+
+PUBLIC = {"Access-Control-Allow-Origin": "*"}
+Text = Annotated[str | None, Query(max_length=400)]
+Required = Annotated[str, Query(max_length=400)]
+
+
+@router.get("/plugins")
+async def list_plugins(
+    request: Request,
+    node: Node,
+    q: Annotated[str | None, Query(max_length=200, description="Words that must all occur.")] = None,
+    tag: Text = None,
+    author: Text = None,
+    source: Text = None,
+    sort: PluginSort = PluginSort.UPDATED,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+) -> Response:
+    """List mirrored plugins with every version, its digests and signature level."""
+    # The newest event's number changes with anything this list could show, so no query is needed to say "same".
+    etag = make_etag(node.address, str(await node.activities.version()), request.url.query)
+    headers = {**PUBLIC, "ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
+    if not_modified(request, etag):
+        return Response(status_code=304, headers=headers)
+    page = await node.releases.list_plugins(
+        PluginQuery(q=q, tag=tag, author=author, source=source, sort=sort, limit=limit, cursor=cursor)
+    )
+    plugins = [show_plugin(plugin, node.address) for plugin in page.plugins]
+    return JSONResponse({"plugins": plugins, "next": page.next}, headers=headers)
+
+
+@router.api_route("/download", methods=["GET", "HEAD"], response_class=Response)
+async def download(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
+    """Give the publisher's exact bytes; the newest version where none is named. Takes ``Range``."""
+    _, release = await node.releases.find(source, plugin, version)
+    path = await node.releases.open(release)
+    headers = {
+        **PUBLIC,
+        "ETag": f'"{release.blob.sha256}"',
+        "Content-Type": "application/zip",
+        "Content-Disposition": f'attachment; filename="{release.plugin_id}.zip"',
+        "X-Content-Type-Options": "nosniff",
+        "X-Pfn-Version": release.version,
+        "X-Pfn-Signature-Level": release.level.value,
+        # A named version never changes; the newest one does.
+        "Cache-Control": "public, max-age=300" if version is None else "public, max-age=31536000, immutable",
+    }
+    return await send_file(request, path, release.blob.size, headers)
+
+
+@router.get("/verify")
+async def verify(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
+    """Hash the stored bytes and check the stored signature now, and name every check."""
+    verdict = await node.releases.verify(source, plugin, version)
+    content = show_verdict(verdict)
+    stable = {name: value for name, value in content.items() if name != "verified_at"}
+    etag = make_etag(str(stable))
+    headers = {**PUBLIC, "ETag": etag, "Cache-Control": "no-cache"}
+    if not_modified(request, etag):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(content, headers=headers)
