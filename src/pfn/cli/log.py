@@ -28,7 +28,8 @@ def configure_logging(log_format: str, level: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up at every line: who replaces standard error later, a test runner say, is heeded.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     # Libraries speak through the standard module; theirs go the same way.
     handler = logging.StreamHandler(sys.stderr)
