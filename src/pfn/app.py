@@ -12,17 +12,22 @@ from pfn.outbound.budget import FetchLimits
 from pfn.outbound.fetch import Fetcher
 from pfn.outbound.policy import OutboundPolicy
 from pfn.outbound.publisher import PublisherClient
+from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.access import AccessService, hash_master_key
 from pfn.services.activity import ActivityService
 from pfn.services.background import Background
+from pfn.services.catalog import CatalogService
 from pfn.services.clock import Clock
 from pfn.services.doctor import Finding, examine_node
+from pfn.services.key_document import KeyDocumentService
 from pfn.services.mirror import MirrorService
 from pfn.services.node import Services
+from pfn.services.quarantine import QuarantineService
 from pfn.services.release import ReleaseService
 from pfn.services.session import SessionService
+from pfn.services.signed_listing import SignedListingService
 from pfn.services.source import SourceService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
@@ -121,23 +126,32 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
     blobs = FileBlobStore(settings.data / "blobs")
     if recover:
         await asyncio.to_thread(blobs.sweep)
-    zips = ZipCheck(settings.zip_workers)
+    zips = ZipCheck(database, settings.zip_workers)
     policy = outbound_policy(settings)
     limits = FetchLimits(per_host=settings.sync_concurrency, download_bytes=settings.max_zip_bytes)
     try:
         async with Fetcher(policy, limits) as fetcher:
             publishers = PublisherClient(fetcher)
+            documents = SignedDocumentClient(fetcher)
+            keys = KeyDocumentService(database, documents, clock)
+            catalogs = CatalogService(database, documents, keys, clock)
+            signed_listings = SignedListingService(
+                database, documents, catalogs, clock, concurrency=settings.sync_concurrency
+            )
             access = AccessService(database, clock, prepared.master_hash)
             mirror = MirrorService(
                 database,
                 blobs,
                 publishers,
+                documents,
                 zips,
                 clock,
                 max_zip_bytes=settings.max_zip_bytes,
                 concurrency=settings.sync_concurrency,
             )
-            syncs = SyncService(database, publishers, mirror, clock, allow_unsigned=settings.allow_unsigned)
+            syncs = SyncService(
+                database, publishers, signed_listings, mirror, clock, allow_unsigned=settings.allow_unsigned
+            )
             yield Services(
                 public_key=prepared.identity.public_key,
                 clock=clock,
@@ -145,12 +159,13 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
                 warnings=warnings(settings),
                 access=access,
                 activities=ActivityService(database),
+                quarantine=QuarantineService(database, blobs, zips, clock),
                 releases=ReleaseService(database, blobs, clock),
                 sessions=SessionService(database, access, clock),
                 sources=SourceService(database, policy, clock),
                 subscriptions=SubscriptionService(database, syncs, clock),
                 syncs=syncs,
-                verifications=VerificationService(database, publishers, clock),
+                verifications=VerificationService(database, publishers, keys, clock, node_origin=settings.origin),
             )
     finally:
         zips.close()

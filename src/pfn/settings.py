@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pfn.protocol.errors import Code, PfnError
 
@@ -57,20 +58,32 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[int, Field(description="The largest request body.", ge=1)] = 256 * 1024
     sync_concurrency: Annotated[int, Field(description="Zips fetched from one publisher at a time.", ge=1, le=64)] = 4
     zip_workers: Annotated[int, Field(description="Processes that judge zips.", ge=1, le=64)] = 1
-    log_format: Annotated[str, Field(description="console or json.", pattern="^(console|json)$")] = "console"
+    log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"
     log_level: Annotated[
-        str, Field(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$")
+        Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error.")
     ] = "info"
+
+    @field_validator("allow_hosts", "allow_ports", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def address(self) -> str:
         """Where clients reach the node."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+    @property
+    def origin(self) -> str:
+        """The address without a path: how the node names itself in ownership challenges."""
+        parts = urlsplit(self.address)
+        return f"{parts.scheme}://{parts.netloc}".lower()
 
     @property
     def master_key_text(self) -> str | None:
         """The configured master key, if any."""
-        return self.master_key.get_secret_value() if self.master_key else None
+        return None if self.master_key is None else self.master_key.get_secret_value()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +121,19 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         raise PfnError(Code.CONFIG_INVALID, f"{merged[name][1]}: {name}: {first['msg']}.") from error
-    _refuse_weak_master_key(settings)
     origins = {name: merged[name][1] if name in merged else "default" for name in Settings.model_fields}
+    _refuse_weak_master_key(settings, origins["master_key"])
     return LoadedSettings(settings, origins)
 
 
-def _refuse_weak_master_key(settings: Settings) -> None:
+def _refuse_weak_master_key(settings: Settings, origin: str) -> None:
     shortest = 24
     key = settings.master_key_text
     if key is not None and len(key) < shortest:
         raise PfnError(
             Code.CONFIG_INVALID,
-            f"The master key must have at least {shortest} characters; make one with: openssl rand -base64 32",
+            f"{origin}: master_key: it must have at least {shortest} characters; "
+            "make one with: openssl rand -base64 32",
         )
 
 
@@ -137,6 +151,8 @@ def _from_file(path: Path, *, required: bool) -> dict[str, tuple[object, str]]:
         if required:
             raise PfnError(Code.CONFIG_INVALID, f"PFN_CONFIG: there is no file {path}.") from error
         return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise PfnError(Code.CONFIG_INVALID, f"{path}: it cannot be read: {error}.") from error
     try:
         values = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
@@ -148,25 +164,19 @@ def _from_secrets(environment: Mapping[str, str]) -> dict[str, tuple[object, str
     folder = environment.get("PFN_SECRETS_DIR")
     if folder is None:
         return {}
-    return {
-        path.name: (path.read_text(encoding="utf-8").strip(), str(path))
-        for path in sorted(Path(folder).iterdir())
-        if path.is_file() and path.name in Settings.model_fields
-    }
+    try:
+        return {
+            path.name: (path.read_text(encoding="utf-8").strip(), str(path))
+            for path in sorted(Path(folder).iterdir())
+            if path.is_file() and path.name in Settings.model_fields
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise PfnError(Code.CONFIG_INVALID, f"PFN_SECRETS_DIR: it cannot be read: {error}.") from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    found: dict[str, tuple[object, str]] = {}
-    for name in Settings.model_fields:
-        variable = PREFIX + name.upper()
-        text = environment.get(variable)
-        if text is None:
-            continue
-        value: object = text
-        if name.startswith("allow_") and name.endswith("s"):
-            value = tuple(part.strip() for part in text.split(",") if part.strip())
-        found[name] = (value, variable)
-    return found
+    variables = {name: PREFIX + name.upper() for name in Settings.model_fields}
+    return {name: (environment[variable], variable) for name, variable in variables.items() if variable in environment}
 
 
 def mask(settings: Settings, name: str) -> object:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pfn import __version__
-from pfn.cli import access, activity, node, plugin, publisher, source, subscription
+from pfn.cli import access, activity, node, plugin, publisher, quarantine, source, subscription, verify
 from pfn.cli.inspect import inspect
 from pfn.cli.output import run
 
@@ -33,7 +33,7 @@ def root(
     """Plugin Federation Network: run a node, publish plugins, verify downloads."""
 
 
-for register in (node, source, subscription, plugin, activity, access):
+for register in (node, source, subscription, plugin, verify, quarantine, activity, access):
     register.register(app)
 app.add_typer(publisher.app, name="publisher")
 app.command("inspect")(inspect)

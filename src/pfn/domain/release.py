@@ -46,8 +46,11 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class MetadataSignature:
-    """A v1 signature kept with the exact message and key it was checked with, so anyone can check it again."""
+class KeptSignature:
+    """A signature kept with the exact message and key it was checked with, so anyone can check it again.
+
+    At level ``metadata`` the message is the v1 metadata, at level ``artifact`` the raw SHA-384 of the zip.
+    """
 
     signature: str
     message: bytes
@@ -66,10 +69,19 @@ class Release:
     mirror_date: int
     blob: Blob
     level: SignatureLevel
-    signature: MetadataSignature | None
+    signature: KeptSignature | None
     tags: tuple[str, ...] = ()
     author: str | None = None
     facts: dict[str, object] = field(default_factory=dict)
+    statement_sequence: int | None = None
+    yanked_at: int | None = None
+    yank_reason: str | None = None
+    block_reason: str | None = None
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may be the newest: neither yanked nor blocked."""
+        return self.yanked_at is None and self.block_reason is None
 
     @property
     def file_name(self) -> str:
@@ -93,5 +105,5 @@ class Plugin:
 
     @property
     def newest(self) -> Release:
-        """The release offered by default."""
-        return self.releases[0]
+        """The release offered by default: the newest that is neither yanked nor blocked."""
+        return next((release for release in self.releases if release.offered), self.releases[0])

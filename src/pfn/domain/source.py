@@ -60,7 +60,11 @@ class AuthorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One row of ``sources``. Times are Unix seconds; ``public_key`` is canonical PEM (SPKI)."""
+    """One row of ``sources``. Times are Unix seconds; ``public_key`` is canonical PEM (SPKI).
+
+    ``generation`` is the protocol's it was last seen to speak, 1 or 2, and never falls; ``gates`` name findings that
+    only an operator lifts.
+    """
 
     id: str
     instance_url: str
@@ -78,6 +82,11 @@ class Source:
     allow_unsigned: bool | None = None
     verified_since: int | None = None
     author: AuthorInfo | None = None
+    generation: int = 1
+    signing_oracle: bool = False
+    oracle_probed_at: int | None = None
+    gates: tuple[str, ...] = ()
+    cool_down_until: int | None = None
 
     @property
     def serves(self) -> bool:
@@ -88,8 +97,9 @@ class Source:
 def status_after_failure(status: SourceStatus, fault: Fault) -> SourceStatus:
     """Decide the status after a verification failed through ``fault``.
 
-    Only a failed proof condemns; an unreachable or confused publisher stays what it was.
+    Only a failed proof condemns; an unreachable or confused publisher stays what it was, and so does a source that
+    an operator suspended or removed meanwhile.
     """
-    if fault is Fault.SECURITY and status is not SourceStatus.SUSPENDED:
+    if fault is Fault.SECURITY and status not in {SourceStatus.SUSPENDED, SourceStatus.REMOVED}:
         return SourceStatus(LIFE_CYCLE.next(status, "verification failed"))
     return status

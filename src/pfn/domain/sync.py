@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pfn.domain.subscription import Filters
 from pfn.protocol.errors import Code, Fault
+from pfn.protocol.release_statement import VerifiedStatement
 
 FIRST_RETRY_S = 15 * 60
 LONGEST_RETRY_S = 24 * 3600
@@ -99,6 +100,16 @@ class Listing:
     description: str | None
     tags: tuple[str, ...] = ()
     signature: str | None = None
+    signed: "SignedListing | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedListing:
+    """What a v2 publisher signed about a listed release: its verified statement, as it came, and the zip's URL."""
+
+    verified: VerifiedStatement
+    envelope: bytes
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +144,14 @@ def plan_sync(
             counts["unwanted"] += 1
         elif key in known and not recheck:
             counts["known"] += 1
-        elif not recheck and _waits(failures.get(key), now, allow_unsigned):
+        elif not recheck and waits(failures.get(key), now, allow_unsigned=allow_unsigned):
             counts["waiting"] += 1
         else:
             fetch.append(listing)
     return SyncPlan(tuple(fetch), **counts)
 
 
-def _waits(failure: SyncFailure | None, now: float, allow_unsigned: bool) -> bool:
+def waits(failure: SyncFailure | None, now: float, *, allow_unsigned: bool = False) -> bool:
     """Tell whether a failed release is left alone for now; without a next retry it waits for a person."""
     if failure is None or (allow_unsigned and failure.code == Code.UNSIGNED.slug):
         return False

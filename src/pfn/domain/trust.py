@@ -57,6 +57,7 @@ class Gate(StrEnum):
     EQUIVOCATION = ("equivocation", 0.0, "The source signed two different things as the same release.")
     OPERATOR_BLOCK = ("operator_block", 0.0, "The operator of this node has blocked the source.")
     CUSTODY_COOL_DOWN = ("custody_cool_down", 0.3, "The source changed hands and is in its cool-down.")
+    STALE_CATALOG = ("stale_catalog", 0.5, "The source's catalogue has expired; it may hide newer releases.")
     QUARANTINED_RELEASE = ("quarantined_release", 0.5, "A release of the source is in quarantine.")
     RECENT_MISMATCH = ("recent_mismatch", 0.5, "A signature or byte check failed in the last 30 days.")
     SIGNING_ORACLE = (

@@ -6,6 +6,7 @@ from pfn.protocol.ed25519 import PublicKey
 from pfn.services.access import AccessService
 from pfn.services.activity import ActivityService
 from pfn.services.clock import Clock
+from pfn.services.quarantine import QuarantineService
 from pfn.services.release import ReleaseService
 from pfn.services.session import SessionService
 from pfn.services.source import SourceService
@@ -24,6 +25,7 @@ class Services:
     warnings: tuple[str, ...]
     access: AccessService
     activities: ActivityService
+    quarantine: QuarantineService
     releases: ReleaseService
     sessions: SessionService
     sources: SourceService

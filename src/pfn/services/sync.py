@@ -6,20 +6,25 @@ One sync of a source runs at a time in this process. Its progress is a row that 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
 from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.quarantine import Quarantined, belongs_in_quarantine
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
 from pfn.domain.sync import Listing, Sync, SyncFailure, SyncState, plan_retry, plan_sync
+from pfn.domain.trust import Gate
 from pfn.outbound.publisher import PublisherClient
 from pfn.protocol.errors import Code, Fault, PfnError
-from pfn.protocol.publisher_v1 import AuthorData, ListedPlugin
 from pfn.services.clock import Clock
+from pfn.services.listing import list_v1
 from pfn.services.mirror import MirrorService, Refusal
+from pfn.services.signed_listing import SignedListingService
 from pfn.services.trust import refresh_trust
 from pfn.services.verification import require_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
+from pfn.storage.quarantine import put_quarantined
 from pfn.storage.release import known_releases
 from pfn.storage.source import change_source, get_source
 from pfn.storage.subscription import list_subscriptions
@@ -51,6 +56,7 @@ class SyncService:
         self,
         database: Database,
         publishers: PublisherClient,
+        signed_listings: SignedListingService,
         mirror: MirrorService,
         clock: Clock,
         *,
@@ -58,6 +64,7 @@ class SyncService:
     ) -> None:
         self._database = database
         self._publishers = publishers
+        self._signed_listings = signed_listings
         self._mirror = mirror
         self._clock = clock
         self._allow_unsigned = allow_unsigned
@@ -102,38 +109,44 @@ class SyncService:
         async with self._database.write() as connection:
             return await interrupt_syncs(connection, int(self._clock()))
 
-    async def _run(self, sync: Sync, *, recheck: bool) -> AuthorInfo:
+    async def _run(self, sync: Sync, *, recheck: bool) -> AuthorInfo | None:
         source = require_verified(await require_source(self._database, sync.source_id))
-        catalog = await self._publishers.get_author_data(source.instance_url, source.username)
-        author = _author(catalog)
-        allow_unsigned = self._allow_unsigned if source.allow_unsigned is None else source.allow_unsigned
-        now = self._clock()
+        _refuse_gated(source)
         async with self._database.read() as connection:
             known = await known_releases(connection, source.id)
             failures = {(one.plugin_id, one.version): one for one in await list_failures(connection, source.id)}
             wanted = [one.filters for one in await list_subscriptions(connection, source_id=source.id)]
+        if source.generation == 1:
+            offer = await list_v1(self._publishers, source)
+        else:
+            offer = await self._signed_listings.offer(source, known, failures, recheck=recheck)
+        allow_unsigned = self._allow_unsigned if source.allow_unsigned is None else source.allow_unsigned
         plan = plan_sync(
-            [_listing(plugin) for plugin in catalog.plugins],
+            offer.listings,
             known.keys(),
             wanted,
             failures,
-            now,
+            self._clock(),
             allow_unsigned=allow_unsigned,
             recheck=recheck,
         )
-        total = len(catalog.plugins) + len(catalog.unreadable)
+        fetch, detail = self._hold_in_cool_down(source, plan.fetch)
         async with self._database.write() as connection:
-            await change_source(connection, source.id, author=author)
+            await change_source(connection, source.id, author=offer.author)
             await clear_failure(connection, source.id, "", "")
-            await change_sync(connection, sync.id, total=total, wanted=len(plan.fetch))
-        unreadable = [
-            Refusal(Listing(label, label, "", None), PfnError(Code.PUBLISHER_DOCUMENT, f"Its entry: {reason}"))
-            for label, reason in catalog.unreadable
-        ]
-        await self._record_refusals(source, unreadable, failures)
-        mirrored, failed = await self._mirror_batches(sync, source, plan.fetch, failures, allow_unsigned)
-        await self._finish(sync, source, mirrored, failed + len(unreadable))
-        return author
+            await change_sync(connection, sync.id, total=offer.total, wanted=len(fetch), detail=detail)
+        await self._record_refusals(source, offer.unreadable, failures)
+        mirrored, failed = await self._mirror_batches(sync, source, fetch, failures, allow_unsigned)
+        await self._finish(sync, source, mirrored, failed + len(offer.unreadable))
+        return offer.author
+
+    def _hold_in_cool_down(self, source: Source, fetch: Sequence[Listing]) -> tuple[Sequence[Listing], str | None]:
+        """Take nothing new of a source that changed hands a short while ago (facts: threats b.6)."""
+        until = source.cool_down_until
+        if until is None or self._clock() >= until:
+            return fetch, None
+        when = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return (), f"{source.id} changed hands; nothing new of it is taken until {when}."
 
     async def _mirror_batches(
         self,
@@ -180,9 +193,11 @@ class SyncService:
                     last_failed=now,
                     retry_count=retries,
                     next_retry=plan_retry(error.code, retries, now),
-                    sha256=refusal.sha256,
+                    sha256=refusal.blob.sha256 if refusal.blob else None,
                 )
                 await put_failure(connection, failure)
+                if belongs_in_quarantine(error.code):
+                    await put_quarantined(connection, _quarantined(source, refusal, now))
                 # The feed hears of a failure when it is new, not each time it repeats.
                 if before is None or before.code != failure.code or error.code.fault is Fault.SECURITY:
                     events.append(_refusal_event(source, refusal, now))
@@ -258,24 +273,28 @@ def require_verified(source: Source) -> Source:
     return source
 
 
-def _author(catalog: AuthorData) -> AuthorInfo:
-    return AuthorInfo(
-        username=catalog.username,
-        member_since=catalog.member_since,
-        website=catalog.website,
-        github=catalog.github,
-        twitter=catalog.twitter,
-    )
+def _refuse_gated(source: Source) -> None:
+    if Gate.EQUIVOCATION.value in source.gates:
+        raise PfnError(
+            Code.SOURCE_GATED,
+            f"{source.id} contradicted itself; nothing new of it is taken until you have looked at the evidence and "
+            f"decided: pfn source lift-gate {source.id}",
+        )
 
 
-def _listing(plugin: ListedPlugin) -> Listing:
-    return Listing(
-        slug=plugin.slug,
-        name=plugin.name,
-        version=plugin.version,
-        description=plugin.short_description,
-        tags=plugin.tags,
-        signature=plugin.signature,
+def _quarantined(source: Source, refusal: Refusal, now: int) -> Quarantined:
+    listing, blob, verdict = refusal.listing, refusal.blob, refusal.verdict
+    return Quarantined(
+        source_id=source.id,
+        plugin_id=listing.slug,
+        version=listing.version,
+        code=refusal.error.code.slug,
+        details=refusal.error.detail,
+        quarantined_at=now,
+        sha256=blob.sha256 if blob else "",
+        size=blob.size if blob else 0,
+        report=verdict.to_json() if verdict else None,
+        statement=listing.signed.envelope if listing.signed else None,
     )
 
 
@@ -285,9 +304,8 @@ def _refusal_event(source: Source, refusal: Refusal, now: int) -> Activity:
     sentence = (
         f"{listing.name} {listing.version} of {source.id} was {'held back' if held else 'refused'}: {error.detail}"
     )
-    details = describe(
-        "release_held" if held else "release_refused", sentence, code=error.code.slug, sha256=refusal.sha256
-    )
+    digest = refusal.blob.sha256 if refusal.blob else None
+    details = describe("release_held" if held else "release_refused", sentence, code=error.code.slug, sha256=digest)
     return Activity(
         type=ActivityType.FEDERATION_EVENT,
         timestamp=now,

@@ -16,7 +16,9 @@ from pfn.domain.trust import (
 )
 from pfn.domain.verification import Verification, VerificationResult, VerificationType
 from pfn.protocol.errors import Code, Fault
+from pfn.storage.quarantine import list_quarantined
 from pfn.storage.release import count_mirrored
+from pfn.storage.signed_document import get_catalog
 from pfn.storage.source import change_source
 from pfn.storage.subscription import list_subscriptions
 from pfn.storage.sync import list_failures
@@ -55,9 +57,23 @@ async def explain_trust(connection: AsyncConnection, source: Source, now: float)
         subscribers=count_subscribers(
             (Subscriber(one.subscriber, None, float(one.created_at)) for one in subscriptions), now
         ),
-        gates=frozenset({Gate.OPERATOR_BLOCK} if source.status is SourceStatus.SUSPENDED else ()),
+        gates=await _find_gates(connection, source, now),
     )
     return compute_trust(evidence, now)
+
+
+async def _find_gates(connection: AsyncConnection, source: Source, now: float) -> frozenset[Gate]:
+    """Gather the gates that are known from rows."""
+    catalog = await get_catalog(connection, source.id)
+    found = {
+        Gate.OPERATOR_BLOCK: source.status is SourceStatus.SUSPENDED,
+        Gate.SIGNING_ORACLE: source.signing_oracle,
+        Gate.CUSTODY_COOL_DOWN: source.cool_down_until is not None and now < source.cool_down_until,
+        Gate.STALE_CATALOG: catalog is not None and catalog.expires <= now,
+        Gate.QUARANTINED_RELEASE: bool(await list_quarantined(connection, source_id=source.id, limit=1)),
+    }
+    found |= dict.fromkeys((gate for gate in Gate if gate.value in source.gates), True)
+    return frozenset(gate for gate, holds in found.items() if holds)
 
 
 def _is_proof(verification: Verification) -> bool:

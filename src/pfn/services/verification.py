@@ -1,8 +1,8 @@
 """Verify a source: the seed's sequence, step by step, every outcome recorded with its reason.
 
-GET ``/federation-info``; keep its capabilities and asset info; POST ``/verify-ownership`` with a fresh challenge;
-check the Ed25519 signature; write the verification, the status, the trust score and the event in one transaction.
-No transaction is open while the publisher is asked.
+GET ``/federation-info``; keep its capabilities and asset info; walk the key documents where there are any; POST
+``/verify-ownership`` with a fresh challenge; check the Ed25519 signature; write the verification, the status, the trust
+score and the event in one transaction. No transaction is open while the publisher is asked.
 """
 
 import secrets
@@ -23,14 +23,23 @@ from pfn.protocol.challenge import new_challenge
 from pfn.protocol.ed25519 import PublicKey, parse_public_key, parse_signature, verify
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.naming_scheme import asset_url
+from pfn.protocol.ownership import OWNERSHIP_FEATURE, check_ownership, new_ownership_challenge, new_probe
+from pfn.protocol.publisher_chain import TrustedPublisher, require_current
 from pfn.protocol.publisher_v1 import FederationInfo
 from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.clock import Clock
+from pfn.services.key_document import KeyDocumentService
 from pfn.services.trust import refresh_trust
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.source import change_source, get_source
 from pfn.storage.verification import add_verification, list_verifications
+
+V2_FEATURE = "pfn-v2"
+PROBE_EVERY_S = 30 * 86_400
+ORACLE_SENTENCE = (
+    "It signs any text it is sent, so whoever asks can have a forged release signed: its signatures prove little."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class _Attempt:
     info: FederationInfo | None = None
     challenge: str | None = None
     response_ms: int | None = None
+    generation: int = 1
+    signs_anything: bool | None = None
 
 
 class VerificationService:
@@ -61,11 +72,16 @@ class VerificationService:
         self,
         database: Database,
         publishers: PublisherClient,
+        keys: KeyDocumentService,
         clock: Clock,
+        *,
+        node_origin: str,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._database = database
         self._publishers = publishers
+        self._keys = keys
+        self._node_origin = node_origin
         self._clock = clock
         self._random_bytes = random_bytes
 
@@ -123,22 +139,109 @@ class VerificationService:
         return after
 
     async def _prove(self, source: Source, attempt: _Attempt) -> None:
-        with _check(attempt, "federation_info", "The instance answers as a plugin publisher."):
+        await self._read_info(source, attempt)
+        publisher = await self._read_key_document(source, attempt)
+        if publisher is None:
+            await self._prove_v1(source, attempt)
+            await self._probe_oracle(source, attempt, [parse_public_key(source.public_key)])
+            return
+        await self._prove_v2(source, publisher, attempt)
+
+    async def _read_info(self, source: Source, attempt: _Attempt) -> None:
+        """Fetch what the instance announces. A static v2 publisher may do without."""
+        try:
             attempt.info = await self._publishers.get_info(source.instance_url)
+        except PfnError as error:
+            if error.code is Code.NOT_A_PUBLISHER and await self._has_key_document(source):
+                return
+            attempt.checks.append(Check("federation_info", False, error.detail))
+            raise
+        attempt.checks.append(Check("federation_info", True, "The instance answers as a plugin publisher."))
+
+    async def _has_key_document(self, source: Source) -> bool:
+        try:
+            return await self._keys.exists(source)
+        except PfnError:
+            return False
+
+    async def _read_key_document(self, source: Source, attempt: _Attempt) -> TrustedPublisher | None:
+        """Walk the chain of key documents, where the publisher has them or ever had."""
+        announced = attempt.info is None or V2_FEATURE in attempt.info.features
+        if not announced and source.generation == 1:
+            return None
+        with _check(attempt, "key_document", "Its key document leads back to the registered key."):
+            publisher = await self._keys.refresh(source)
+            if publisher is not None:
+                require_current(publisher, int(self._clock()))
+        if publisher is None:
+            attempt.checks.pop()
+            return None
+        attempt.generation = 2
+        return publisher
+
+    async def _prove_v1(self, source: Source, attempt: _Attempt) -> None:
+        info = attempt.info
+        assert info is not None  # a source without it and without key documents was refused before
         with _check(attempt, "asset_scheme", "The addresses of its zips can be made from what it announces."):
-            _check_assets(source, attempt.info)
-        shown = _compare_shown_key(source, attempt.info)
+            _check_assets(source, info)
+        shown = _compare_shown_key(source, info)
         if shown is not None:
             attempt.checks.append(shown)
         attempt.challenge = new_challenge(self._random_bytes)
-        with _check(attempt, "ownership_answer", "It answered the ownership challenge."):
-            timed = await self._publishers.prove_ownership(source.instance_url, source.username, attempt.challenge)
-            attempt.response_ms = timed.elapsed_ms
+        proof = await self._ask(source, attempt, attempt.challenge)
         with _check(attempt, "ownership_signature", "The challenge is signed with the registered key."):
-            signature = parse_signature(timed.proof.signature)
+            signature = parse_signature(proof)
             key = parse_public_key(source.public_key)
             if signature is None or not verify(key, attempt.challenge.encode(), signature):
                 raise _explain_bad_proof(shown)
+
+    async def _prove_v2(self, source: Source, publisher: TrustedPublisher, attempt: _Attempt) -> None:
+        """Ask for an ownership proof where the publisher runs a server; of a static one, the key document is it."""
+        if attempt.info is None or OWNERSHIP_FEATURE not in attempt.info.features:
+            sentence = f"The key document is served at {source.instance_url} itself, as a static publisher's proof."
+            attempt.checks.append(Check("ownership_document", True, sentence))
+            return
+        challenge = new_ownership_challenge(
+            node_origin=self._node_origin,
+            instance_url=source.instance_url,
+            username=source.username,
+            now=int(self._clock()),
+            random_bytes=self._random_bytes,
+        )
+        attempt.challenge = challenge.text
+        proof = await self._ask(source, attempt, challenge.text)
+        document = publisher.document
+        with _check(attempt, "ownership_signature", "The challenge is signed with an ownership key of its document."):
+            signature = parse_signature(proof)
+            if signature is None:
+                raise SecurityError(Code.OWNERSHIP_SIGNATURE, "The challenge came back without a readable signature.")
+            keys = [one.key for one in document.ownership_keys]
+            check_ownership(keys, challenge=challenge.text, signature=signature)
+        listed = (*document.root_keys, *document.release_keys, *document.ownership_keys)
+        await self._probe_oracle(source, attempt, [one.key for one in listed])
+
+    async def _ask(self, source: Source, attempt: _Attempt, challenge: str) -> str:
+        with _check(attempt, "ownership_answer", "It answered the ownership challenge."):
+            timed = await self._publishers.prove_ownership(source.instance_url, source.username, challenge)
+            attempt.response_ms = timed.elapsed_ms
+        return timed.proof.signature
+
+    async def _probe_oracle(self, source: Source, attempt: _Attempt, keys: list[PublicKey]) -> None:
+        """Send one string nobody should sign, at registration and monthly (protocol.md section 3.5)."""
+        now = self._clock()
+        if source.oracle_probed_at is not None and now - source.oracle_probed_at < PROBE_EVERY_S:
+            return
+        probe = new_probe(self._random_bytes)
+        try:
+            timed = await self._publishers.prove_ownership(source.instance_url, source.username, probe)
+        except PfnError as error:
+            if error.code in {Code.OWNERSHIP_REFUSED, Code.PUBLISHER_DOCUMENT}:
+                attempt.signs_anything = False
+            return
+        signature = parse_signature(timed.proof.signature)
+        attempt.signs_anything = signature is not None and any(verify(key, probe.encode(), signature) for key in keys)
+        sentence = ORACLE_SENTENCE if attempt.signs_anything else "It does not sign what it should not."
+        attempt.checks.append(Check("oracle_probe", not attempt.signs_anything, sentence))
 
     async def _record(
         self,
@@ -168,6 +271,8 @@ class VerificationService:
                 raise unknown_source(source.id)
             changes: dict[str, object] = {} if attempt.info is None else _describe_info(attempt.info)
             changes |= _next_status(current, failure, now)
+            if attempt.signs_anything is not None:
+                changes |= {"signing_oracle": attempt.signs_anything, "oracle_probed_at": now}
             await change_source(connection, source.id, **changes)
             await add_verification(connection, verification, challenge=attempt.challenge)
             await add_activities(connection, [self._verification_event(source, actor, verification)])

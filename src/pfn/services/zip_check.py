@@ -1,7 +1,8 @@
-"""Judge zips in other processes, so that inflating strangers' bytes never holds up a reader.
+"""Judge zips in other processes, once per digest, so that inflating strangers' bytes never holds up a reader.
 
 The processes start with the first zip and share nothing with this one; one that dies (out of memory, say) is a
-refusal of the zip it worked on, not the end of the node.
+refusal of the zip it worked on, not the end of the node. A digest that was judged under today's rules is not judged
+again, whoever brings it.
 """
 
 import asyncio
@@ -11,28 +12,37 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from pfn.domain.zip_verdict import ZipVerdict, from_report
 from pfn.protocol.errors import Code, PfnError
+from pfn.storage.database import Database
+from pfn.storage.zip_verdict import find_verdict
 from pfn.wordpress.plugin_zip import ZipReport, inspect_zip
 
 
 class ZipCheck:
     """A pool of judges."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, database: Database, workers: int) -> None:
+        self._database = database
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
-    async def inspect(self, path: Path, *, slug: str, version: str) -> ZipReport:
-        """Judge the zip in a file. Raises PfnError (``zip_refused``) where the judge did not survive it."""
+    async def judge(self, path: Path, sha256: str) -> ZipVerdict:
+        """Give the verdict on the zip in a file. Raises PfnError (``zip_refused``) where no judge survived it."""
+        async with self._database.read() as connection:
+            known = await find_verdict(connection, sha256)
+        if known is not None:
+            return known
         if self._pool is None:
             # "spawn" shares no locks and no connections with this process.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._workers, mp_context=context)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _inspect, path, slug, version)
+            report = await asyncio.get_running_loop().run_in_executor(self._pool, _inspect, path)
         except BrokenProcessPool as error:
             self._pool = None
             raise PfnError(Code.ZIP_REFUSED, "The zip could not be judged: the check did not survive it.") from error
+        return from_report(report)
 
     def close(self) -> None:
         """Stop the processes."""
@@ -41,9 +51,9 @@ class ZipCheck:
             self._pool = None
 
 
-def _inspect(path: Path, slug: str, version: str) -> ZipReport:
+def _inspect(path: Path) -> ZipReport:
     with path.open("rb") as file:
         if path.stat().st_size == 0:
-            return inspect_zip(b"", slug=slug, version=version)
+            return inspect_zip(b"")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return inspect_zip(data, slug=slug, version=version)
+            return inspect_zip(data)

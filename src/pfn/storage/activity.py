@@ -1,4 +1,8 @@
-"""Rows of ``events``: the one history."""
+"""Rows of ``events``: the one history.
+
+Events become visible in the order of their numbers: who has read up to one never finds a lower one new. So whoever
+appends on PostgreSQL waits for those who did before and have not committed yet; SQLite has one writer anyway.
+"""
 
 from collections.abc import Sequence
 
@@ -8,11 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pfn.domain.activity import Activity, ActivityType
 from pfn.storage.schema import events
 
+# Any constant will do that no other advisory lock here has.
+_APPEND_LOCK = 7_311_991
+
 
 async def add_activities(connection: AsyncConnection, activities: Sequence[Activity]) -> None:
-    """Append events in their order."""
+    """Append events in their order; best as the last thing a transaction does, for others wait until it ends."""
     if not activities:
         return
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(_APPEND_LOCK)))
     await connection.execute(
         insert(events),
         [

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
@@ -29,7 +29,9 @@ class Temporary:
 
     def discard(self) -> None:
         """Close the file and, unless it was kept, delete it."""
-        self.file.close()
+        # Closing writes what is still buffered; on a full disk that fails, and does not matter any more.
+        with suppress(OSError):
+            self.file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -69,13 +71,29 @@ class FileBlobStore:
                 temporary.file.flush()
                 os.fsync(temporary.file.fileno())
                 target = self.path(blob)
-                if not target.parent.exists():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    folders |= {target.parent.parent, self._root}
+                target.parent.mkdir(parents=True, exist_ok=True)
                 temporary.path.rename(target)
-                folders.add(target.parent)
+                # All the way up: whoever made a folder that was there already may not have flushed it yet.
+                folders |= {target.parent, target.parent.parent, self._root}
             for folder in folders:
-                _flush_folder(folder)
+                flush_folder(folder)
+
+    async def quarantine(self, temporary: Temporary, sha256: str) -> None:
+        """Keep refused bytes apart: where nothing is served from, under a name that no plugin can choose."""
+        await asyncio.to_thread(self._quarantine, temporary, sha256)
+
+    def _quarantine(self, temporary: Temporary, sha256: str) -> None:
+        with storage_errors():
+            temporary.file.flush()
+            os.fsync(temporary.file.fileno())
+            target = self.quarantined(sha256)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.path.rename(target)
+            flush_folder(target.parent)
+
+    def quarantined(self, sha256: str) -> Path:
+        """Give the file of quarantined bytes."""
+        return self._root / "quarantine" / sha256
 
     def path(self, blob: Blob) -> Path:
         """Give the file of a blob."""
@@ -99,7 +117,8 @@ class FileBlobStore:
         return path
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a new or renamed file's own flush does not."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

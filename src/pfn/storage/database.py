@@ -28,6 +28,8 @@ class Database:
         self._engine = _create(self.url)
         # Waiting here in order is fairer, and cheaper, than SQLite's busy loop; other processes still meet the lock.
         self._one_writer = asyncio.Lock() if self.is_sqlite else None
+        # SQLite's transactions see one state anyway; PostgreSQL's usual ones see a new one with each statement.
+        self._reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @property
     def engine(self) -> AsyncEngine:
@@ -38,7 +40,7 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading."""
         async with self._engine.connect() as connection:
-            yield connection
+            yield await connection.execution_options(**self._reading)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

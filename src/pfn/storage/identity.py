@@ -5,21 +5,33 @@ Files of mode 0600, written whole or not at all, never overwritten by accident.
 
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pfn.protocol.api_key import Prefix, generate_token
 from pfn.protocol.ed25519 import SigningKey
+from pfn.protocol.errors import PfnError
+from pfn.storage.blob_store import flush_folder
 
 IDENTITY_NAME = "identity.key"
 MASTER_NAME = "master.sha256"
 
 
 def load_identity(data: Path) -> SigningKey:
-    """Give the node's key, made at the first call. Raises PfnError (``invalid_public_key``) for a damaged file."""
+    """Give the node's key, made at the first call.
+
+    Raises PfnError (``config_invalid``) for a damaged file, which is left as it is.
+    """
     path = data / IDENTITY_NAME
     if not path.exists():
-        _write_secret(path, SigningKey.generate().pem)
-    return SigningKey.from_pem(path.read_text(encoding="ascii"))
+        # Another process may make one at the same time: the first stays, and both read it.
+        with suppress(FileExistsError):
+            _write_secret(path, SigningKey.generate().pem, os.link)
+    try:
+        return SigningKey.from_pem(path.read_text(encoding="ascii", errors="replace"))
+    except PfnError as error:
+        raise PfnError(error.code, f"{path}: {error.detail} Restore the node's key from a backup.") from error
 
 
 def read_master_hash(data: Path) -> str | None:
@@ -35,14 +47,18 @@ def make_master_key() -> str:
 
 def keep_master_hash(data: Path, master_hash: str) -> None:
     """Keep the hash of the master key, in place of an earlier one."""
-    _write_secret(data / MASTER_NAME, master_hash + "\n")
+    _write_secret(data / MASTER_NAME, master_hash + "\n", os.replace)
 
 
-def _write_secret(path: Path, text: str) -> None:
+def _write_secret(path: Path, text: str, place: Callable[[Path, Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)

@@ -1,7 +1,10 @@
-"""Lists of plugins: filtered, sorted, paged by cursor, so that page 1,000 costs what page 1 does."""
+"""Lists of plugins: filtered, sorted, paged by cursor.
+
+By ``updated``, page 1,000 costs what page 1 does. ``name`` and ``trust`` have no index: each of their pages looks at
+every row that is left, as each search for words does.
+"""
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pfn.domain.release import Plugin
 from pfn.domain.source import SourceStatus
 from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.strict_json import JsonValue, parse_json
 from pfn.storage.release import list_releases
 from pfn.storage.schema import plugin_tags, plugins, sources
 
@@ -74,7 +78,7 @@ async def list_plugins(connection: AsyncConnection, query: PluginQuery) -> Plugi
         return PluginPage(found, None)
     last = page[-1]
     value = last[_SORT_COLUMN[query.sort].name]
-    return PluginPage(found, _encode_cursor([value, last["source_id"], last["plugin_id"]]))
+    return PluginPage(found, _encode_cursor(query.sort, value, last["source_id"], last["plugin_id"]))
 
 
 _SORT_COLUMN = {
@@ -82,6 +86,8 @@ _SORT_COLUMN = {
     PluginSort.NAME: plugins.c.name,
     PluginSort.TRUST: sources.c.trust_score,
 }
+_SORT_TYPE = {PluginSort.UPDATED: int, PluginSort.NAME: str, PluginSort.TRUST: float}
+_END_OF_BIGINT = 2**63
 
 
 def _select(query: PluginQuery) -> Select[tuple[object, ...]]:
@@ -97,13 +103,16 @@ def _select(query: PluginQuery) -> Select[tuple[object, ...]]:
     for condition in _conditions(query):
         statement = statement.where(condition)
     if query.cursor is not None:
-        value, source_id, plugin_id = _decode_cursor(query.cursor)
+        value, source_id, plugin_id = _decode_cursor(query.cursor, query.sort)
         tie = or_(
             plugins.c.source_id > source_id,
             and_(plugins.c.source_id == source_id, plugins.c.plugin_id > plugin_id),
         )
-        beyond = column < value if descending else column > value
-        statement = statement.where(or_(beyond, and_(column == value, tie)))
+        # The first condition is implied by the second, but it alone lets an index begin at the cursor.
+        if descending:
+            statement = statement.where(column <= value, or_(column < value, tie))
+        else:
+            statement = statement.where(column >= value, or_(column > value, tie))
     return statement
 
 
@@ -127,19 +136,33 @@ def _conditions(query: PluginQuery) -> Sequence[ColumnElement[bool]]:
     return conditions
 
 
-def _encode_cursor(values: list[object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
+def _encode_cursor(sort: PluginSort, value: object, source_id: str, plugin_id: str) -> str:
+    text = json.dumps([sort.value, value, source_id, plugin_id], separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> tuple[object, str, str]:
+def _decode_cursor(cursor: str, wanted: PluginSort) -> tuple[object, str, str]:
+    match _read_cursor(cursor):
+        case [sort, value, str(source_id), str(plugin_id)] if (
+            sort == wanted and _could_be_stored(value, _SORT_TYPE[wanted]) and "\0" not in source_id + plugin_id
+        ):
+            return value, source_id, plugin_id
+    raise _bad_cursor()
+
+
+def _read_cursor(cursor: str) -> JsonValue:
     try:
-        value, source_id, plugin_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, TypeError) as error:
+        return parse_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), max_depth=1)
+    except (PfnError, ValueError) as error:
         raise _bad_cursor() from error
-    if not (isinstance(value, str | int | float) and isinstance(source_id, str) and isinstance(plugin_id, str)):
-        raise _bad_cursor()
-    return value, source_id, plugin_id
+
+
+def _could_be_stored(value: JsonValue, kind: type) -> bool:
+    """Tell whether both databases take the value; a bool is an int only to Python."""
+    if isinstance(value, str):
+        return kind is str and "\0" not in value
+    return isinstance(value, int | float) and type(value) is kind and abs(value) < _END_OF_BIGINT
 
 
 def _bad_cursor() -> PfnError:
-    return PfnError(Code.INVALID_FIELD, "The cursor is not one this node gave; start again without it.")
+    return PfnError(Code.INVALID_FIELD, "The cursor is not one this node gave for this order; start again without it.")

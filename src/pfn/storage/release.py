@@ -4,18 +4,19 @@ A release is inserted or refused by the database, never updated. ``plugins`` and
 row per plugin with its newest release, so that lists cost what they show and not what is stored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.release import Blob, MetadataSignature, Release, SignatureLevel
+from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
+from pfn.domain.zip_verdict import RULES, ZipVerdict
 from pfn.storage.dialect import insert_or
 from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
 from pfn.wordpress.version import sort_versions
 
 
-async def add_release(connection: AsyncConnection, release: Release, manifest: Sequence[Mapping[str, object]]) -> None:
+async def add_release(connection: AsyncConnection, release: Release, verdict: ZipVerdict) -> None:
     """Insert a release and its blob; the database refuses a version that is there already."""
     blob = release.blob
     await connection.execute(
@@ -26,7 +27,9 @@ async def add_release(connection: AsyncConnection, release: Release, manifest: S
             sha384=blob.sha384,
             size=blob.size,
             stored_at=release.mirror_date,
-            manifest=list(manifest),
+            manifest=list(verdict.manifest),
+            report=verdict.to_json(),
+            rules=RULES,
         )
         .on_conflict_do_nothing()
     )
@@ -48,6 +51,8 @@ async def add_release(connection: AsyncConnection, release: Release, manifest: S
             author=release.author,
             tags=list(release.tags),
             facts=release.facts,
+            artifact_signature=_artifact_signature(release),
+            statement_sequence=release.statement_sequence,
         )
     )
 
@@ -128,7 +133,7 @@ def _columns() -> tuple[object, ...]:
 def _read(row: RowMapping) -> Release:
     signature = None
     if row["signature"]:
-        signature = MetadataSignature(row["signature"], row["signed_message"], row["signing_key"])
+        signature = KeptSignature(row["signature"], row["signed_message"], row["signing_key"])
     return Release(
         plugin_id=row["plugin_id"],
         source_id=row["source_id"],
@@ -142,7 +147,17 @@ def _read(row: RowMapping) -> Release:
         tags=tuple(row["tags"]),
         author=row["author"],
         facts=row["facts"],
+        statement_sequence=row["statement_sequence"],
+        yanked_at=row["yanked_at"],
+        yank_reason=row["yank_reason"],
+        block_reason=row["block_reason"],
     )
+
+
+def _artifact_signature(release: Release) -> str | None:
+    if release.level is not SignatureLevel.ARTIFACT or release.signature is None:
+        return None
+    return release.signature.signature
 
 
 async def get_release(
@@ -172,17 +187,13 @@ async def list_releases(
     """Give the releases of these plugins, keyed by (source_id, plugin_id), newest version first."""
     table = mirrored_plugins
     found: dict[tuple[str, str], dict[str, Release]] = {key: {} for key in keys}
-    by_source: dict[str, list[str]] = {}
-    for source_id, plugin_id in keys:
-        by_source.setdefault(source_id, []).append(plugin_id)
-    for source_id, slugs in by_source.items():
-        query = (
-            select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
-            .join(blobs, blobs.c.sha256 == table.c.sha256)
-            .where(table.c.source_id == source_id, table.c.plugin_id.in_(slugs))
-        )
-        for row in (await connection.execute(query)).mappings():
-            found[source_id, row["plugin_id"]][row["version"]] = _read(row)
+    query = (
+        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .where(tuple_(table.c.source_id, table.c.plugin_id).in_(keys))
+    )
+    for row in (await connection.execute(query)).mappings():
+        found[row["source_id"], row["plugin_id"]][row["version"]] = _read(row)
     return {
         key: tuple(releases[version] for version in reversed(sort_versions(releases)))
         for key, releases in found.items()
@@ -209,3 +220,42 @@ async def newest_blobs(connection: AsyncConnection, *, limit: int) -> list[Blob]
     columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
     query = select(*columns).order_by(blobs.c.stored_at.desc(), blobs.c.sha256).limit(limit)
     return [Blob(*row) for row in await connection.execute(query)]
+
+
+async def mark_releases(
+    connection: AsyncConnection, source_id: str, plugin_id: str, version: str, **values: object
+) -> None:
+    """Set what may change of a release: that it is yanked or blocked, and why."""
+    table = mirrored_plugins
+    which = (table.c.source_id == source_id) & (table.c.plugin_id == plugin_id) & (table.c.version == version)
+    await connection.execute(update(table).where(which).values(values))
+
+
+async def refresh_newest(connection: AsyncConnection, source_id: str, plugin_id: str) -> None:
+    """Point a plugin's list row at its newest release that may be offered; without any it is listed no more."""
+    key = (source_id, plugin_id)
+    offered = [release for release in (await list_releases(connection, [key]))[key] if release.offered]
+    if offered:
+        await point_newest(connection, offered[0])
+        return
+    await connection.execute(delete(plugins).where(plugins.c.source_id == source_id, plugins.c.plugin_id == plugin_id))
+
+
+async def list_signed_releases(connection: AsyncConnection, source_id: str) -> list[Release]:
+    """Give the releases of a source whose bytes a statement covers."""
+    table = mirrored_plugins
+    query = (
+        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .where(table.c.source_id == source_id, table.c.level == SignatureLevel.ARTIFACT.value)
+    )
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_yanked(connection: AsyncConnection, source_id: str) -> list[tuple[str, str]]:
+    """Give (slug, version) of the releases of a source that are marked as yanked."""
+    table = mirrored_plugins
+    query = select(table.c.plugin_id, table.c.version).where(
+        table.c.source_id == source_id, table.c.yanked_at.is_not(None)
+    )
+    return [(row[0], row[1]) for row in await connection.execute(query)]

@@ -56,6 +56,12 @@ sources = Table(
     Column("allow_unsigned", Boolean),
     Column("verified_since", BigInteger),
     Column("author", JSON),
+    Column("generation", Integer, nullable=False, server_default=text("1")),
+    Column("signing_oracle", Boolean, nullable=False, server_default=text("false")),
+    Column("oracle_probed_at", BigInteger),
+    # Named by what set them: equivocation, revoked_key. Only an operator lifts them.
+    Column("gates", JSON, nullable=False, server_default="[]"),
+    Column("cool_down_until", BigInteger),
     UniqueConstraint("instance_url", "username"),
     CheckConstraint("status IN ('pending', 'verified', 'error', 'suspended', 'removed')", name="status"),
     CheckConstraint("trust_score >= 0 AND trust_score <= 1", name="trust_score"),
@@ -90,6 +96,85 @@ blobs = Table(
     Column("size", BigInteger, nullable=False),
     Column("stored_at", BigInteger, nullable=False),
     Column("manifest", JSON, nullable=False),
+    # What the zip check found, and under which rules, so that no bytes are judged twice.
+    Column("report", JSON),
+    Column("rules", Integer, nullable=False, server_default=text("0")),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False),
+    Column("plugin_id", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("details", Text, nullable=False),
+    # Empty where the release was refused before its bytes were fetched.
+    Column("sha256", String(64), nullable=False, server_default=""),
+    Column("size", BigInteger, nullable=False, server_default=text("0")),
+    Column("report", JSON),
+    Column("rules", Integer, nullable=False, server_default=text("0")),
+    # The signed statement that went with the bytes, verbatim, where there was one.
+    Column("statement", LargeBinary),
+    Column("quarantined_at", BigInteger, nullable=False),
+    UniqueConstraint("source_id", "plugin_id", "version", "sha256"),
+    Index(None, "sha256"),
+    sqlite_autoincrement=True,
+)
+
+publisher_documents = Table(
+    "publisher_documents",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+)
+
+release_statements = Table(
+    "release_statements",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("plugin_id", String, primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Index(None, "source_id", "plugin_id", "version"),
+)
+
+catalogs = Table(
+    "catalogs",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Column("payload_sha256", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("etag", String),
+    Column("last_modified", String),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("plugin_id", String, nullable=False, server_default=""),
+    Column("version", String, nullable=False, server_default=""),
+    Column("details", Text, nullable=False),
+    # Both sides, verbatim: what was known first, and what contradicts it. Digests where bytes have no statement.
+    Column("first", LargeBinary, nullable=False),
+    Column("second", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("found_at", BigInteger, nullable=False),
+    UniqueConstraint("source_id", "digest"),
+    sqlite_autoincrement=True,
 )
 
 mirrored_plugins = Table(
@@ -111,6 +196,12 @@ mirrored_plugins = Table(
     Column("author", String),
     Column("tags", JSON, nullable=False, server_default="[]"),
     Column("facts", JSON, nullable=False, server_default="{}"),
+    Column("artifact_signature", Text),
+    Column("statement_sequence", Integer),
+    Column("yanked_at", BigInteger),
+    Column("yank_reason", Text),
+    # Why it is served to nobody, not even by version: its key was revoked for its time.
+    Column("block_reason", Text),
     UniqueConstraint("plugin_id", "source_id", "version"),
     CheckConstraint("level IN ('none', 'metadata', 'artifact')", name="level"),
     Index(None, "source_id", "plugin_id"),

@@ -7,13 +7,27 @@ from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
-from pfn.storage.schema import plugins, sources, subscriptions, sync_failures, syncs
+from pfn.storage.schema import (
+    catalogs,
+    evidence,
+    plugins,
+    publisher_documents,
+    quarantine,
+    release_statements,
+    sources,
+    subscriptions,
+    sync_failures,
+    syncs,
+)
+
+_DOCUMENTS = (catalogs, publisher_documents, release_statements)
 
 
 def _read(row: RowMapping) -> Source:
     values = {name: row[name] for name in _COLUMNS}
     values["status"] = SourceStatus(row["status"])
     values["features"] = tuple(row["features"])
+    values["gates"] = tuple(row["gates"])
     values["author"] = AuthorInfo(**row["author"]) if row["author"] else None
     return Source(**values)
 
@@ -25,8 +39,8 @@ def _write(values: Mapping[str, object]) -> dict[str, object]:
     row = dict(values)
     if isinstance(row.get("author"), AuthorInfo):
         row["author"] = asdict(row["author"])  # type: ignore[call-overload]  # it is the dataclass just tested for
-    if "features" in row:
-        row["features"] = list(row["features"])  # type: ignore[call-overload]  # a tuple of strings
+    for name in row.keys() & {"features", "gates"}:
+        row[name] = list(row[name])  # type: ignore[call-overload]  # a tuple of strings
     return row
 
 
@@ -80,6 +94,6 @@ async def count_subscribers(connection: AsyncConnection, source_id: str | None =
 
 async def forget_source(connection: AsyncConnection, source_id: str) -> None:
     """Delete a source and all that hangs on it but its releases, which must be gone already; for a purge alone."""
-    for table in (subscriptions, syncs, sync_failures):
+    for table in (subscriptions, syncs, sync_failures, quarantine, evidence, *_DOCUMENTS):
         await connection.execute(delete(table).where(table.c.source_id == source_id))
     await connection.execute(delete(sources).where(sources.c.id == source_id))

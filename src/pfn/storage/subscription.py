@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.subscription import Filters, Subscription
+from pfn.storage.dialect import insert_or
 from pfn.storage.schema import subscriptions as table
 
 
@@ -17,14 +18,14 @@ async def put_subscription(
     connection: AsyncConnection, source_id: str, subscriber: str, filters: Filters, now: int
 ) -> int:
     """Give the id of the subscriber's living subscription to the source, made or with its filters changed."""
-    living = (table.c.source_id == source_id) & (table.c.subscriber == subscriber) & table.c.ended_at.is_(None)
-    present = (await connection.execute(select(table.c.id).where(living))).scalar()
-    if present is not None:
-        await connection.execute(update(table).where(table.c.id == present).values(filters=filters.to_json()))
-        return int(present)
     made = await connection.execute(
-        insert(table)
+        insert_or(connection, table)
         .values(source_id=source_id, subscriber=subscriber, filters=filters.to_json(), created_at=now)
+        .on_conflict_do_update(
+            index_elements=("source_id", "subscriber"),
+            index_where=table.c.ended_at.is_(None),
+            set_={"filters": filters.to_json()},
+        )
         .returning(table.c.id)
     )
     return int(made.scalar_one())

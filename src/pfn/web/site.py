@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from pfn import __version__
 from pfn.protocol.errors import PfnError
 from pfn.web import problem
-from pfn.web.api import access, activity, release, source, subscription
+from pfn.web.api import access, activity, quarantine, release, source, subscription
 from pfn.web.body_limit import BodyLimit
 from pfn.web.headers import SecurityHeaders
 from pfn.web.pages import docs, site_pages
@@ -39,7 +39,14 @@ def build_site(lifespan: Lifespan, *, max_body_bytes: int, https: bool) -> FastA
         docs_url=None,
         redoc_url=None,
     )
-    apis = (source.router, subscription.router, release.router, activity.router, access.router)
+    apis = (
+        source.router,
+        subscription.router,
+        release.router,
+        quarantine.router,
+        activity.router,
+        access.router,
+    )
     for router in apis:
         site.include_router(router)
     site.include_router(docs.make_router(apis))

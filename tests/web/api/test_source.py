@@ -46,7 +46,8 @@ async def test_adding_a_source_verifies_it_by_itself(api: Api, publisher: FakePu
     assert row["asset_domain"] == publisher.url
     assert row["asset_naming_scheme"] == publisher.naming_scheme
     asked = [(one.method, one.path) for one in publisher.requests]
-    assert asked == [("GET", "/federation-info"), ("POST", "/verify-ownership")]
+    # The second challenge is the probe that nobody should sign.
+    assert asked == [("GET", "/federation-info"), ("POST", "/verify-ownership"), ("POST", "/verify-ownership")]
 
 
 async def test_sources_are_a_list_highest_trust_first(api: Api, publisher: FakePublisher) -> None:
@@ -214,7 +215,7 @@ async def test_every_challenge_is_fresh(api: Api, publisher: FakePublisher) -> N
     source_id = await api.add(publisher)
     await api.post("verify-source", sourceId=source_id)
     bodies = [one.body for one in publisher.requests if one.path == "/verify-ownership"]
-    assert len(set(bodies)) == len(bodies) == 2
+    assert len(set(bodies)) == len(bodies) == 3
 
 
 async def test_a_verified_source_stays_verified_while_it_is_away(api: Api, publisher: FakePublisher) -> None:

@@ -110,3 +110,9 @@ class StartSync(NameSource):
     recheck: Annotated[bool, Field(description="Fetch known releases again and compare; try what failed at once.")] = (
         False
     )
+
+
+class NameQuarantined(_Body):
+    """A body that names one item in quarantine."""
+
+    id: int

@@ -1,0 +1,119 @@
+"""The signed catalogue of a v2 source: one conditional request tells that nothing changed (protocol.md section 3.4).
+
+What changed is verified under the present keys before anything in it counts. Going back, two of one number, or an
+expired one are refused with their names; the one that is known stays in use after its time, marked stale.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.source import Source
+from pfn.outbound.signed_documents import Fresh, SignedDocumentClient
+from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog, verify_catalog
+from pfn.protocol.document import read_document
+from pfn.protocol.dsse import parse_envelope
+from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.publisher_chain import TrustedPublisher
+from pfn.services.clock import Clock
+from pfn.services.evidence import record_evidence
+from pfn.services.key_document import KeyDocumentService
+from pfn.storage.activity import add_activities
+from pfn.storage.database import Database
+from pfn.storage.release import get_release, list_yanked, mark_releases, refresh_newest
+from pfn.storage.signed_document import StoredCatalog, get_catalog, put_catalog
+from pfn.storage.source import get_source
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The catalogue in use and the keys it is believed under."""
+
+    catalog: Catalog
+    publisher: TrustedPublisher
+
+
+class CatalogService:
+    """Knows what a v2 source lists now."""
+
+    def __init__(
+        self, database: Database, documents: SignedDocumentClient, keys: KeyDocumentService, clock: Clock
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._keys = keys
+        self._clock = clock
+
+    async def refresh(self, source: Source) -> Known:
+        """Ask for a newer catalogue and give the one in use now.
+
+        Raises SecurityError: what ``verify_catalog`` and ``KeyDocumentService.refresh`` raise; PfnError where the
+        publisher cannot be asked.
+        """
+        async with self._database.read() as connection:
+            stored = await get_catalog(connection, source.id)
+        fresh = await self._documents.get_catalog(
+            source.instance_url,
+            etag=stored.etag if stored else None,
+            last_modified=stored.last_modified if stored else None,
+        )
+        if fresh is None or (stored is not None and fresh.body == stored.envelope):
+            publisher = await self._keys.restore(source)
+            if stored is not None and publisher is not None:
+                envelope = parse_envelope(stored.envelope, max_bytes=MAX_CATALOG_BYTES)
+                return Known(read_document(Catalog, envelope), publisher)
+            raise PfnError(Code.PUBLISHER_DOCUMENT, "The publisher says its catalogue is unchanged, but none is known.")
+        return await self._believe(source, stored, fresh)
+
+    async def _believe(self, source: Source, stored: StoredCatalog | None, fresh: Fresh) -> Known:
+        publisher = await self._keys.refresh(source)
+        if publisher is None:
+            raise SecurityError(Code.DOWNGRADE, "There is a signed catalogue but no key document to check it by.")
+        now = int(self._clock())
+        envelope = parse_envelope(fresh.body, max_bytes=MAX_CATALOG_BYTES)
+        try:
+            verdict = verify_catalog(envelope, publisher, known=stored.head if stored else None, now=now)
+        except SecurityError as error:
+            if error.code is Code.CATALOG_FORK and stored is not None:
+                async with self._database.write() as connection:
+                    current = await get_source(connection, source.id, lock=True)
+                    if current is not None:
+                        await record_evidence(connection, current, error, stored.envelope, fresh.body, now=now)
+            raise
+        kept = StoredCatalog(verdict.head, fresh.body, verdict.catalog.expires, now, fresh.etag, fresh.last_modified)
+        async with self._database.write() as connection:
+            await put_catalog(connection, source.id, kept)
+            await _apply_yanks(connection, source, verdict.catalog, now)
+        return Known(verdict.catalog, publisher)
+
+
+async def _apply_yanks(connection: AsyncConnection, source: Source, catalog: Catalog, now: int) -> None:
+    """Mark what the catalogue yanks, and take the mark off what it yanks no more."""
+    marked = set(await list_yanked(connection, source.id))
+    named = {(yank.slug, yank.version): yank for yank in catalog.yanked}
+    for (slug, version), yank in named.items():
+        if (slug, version) in marked or await get_release(connection, source.id, slug, version) is None:
+            continue
+        await mark_releases(connection, source.id, slug, version, yanked_at=yank.at, yank_reason=yank.reason)
+        await refresh_newest(connection, source.id, slug)
+        sentence = f"{source.id} yanked {slug} {version}: {yank.reason}"
+        await add_activities(connection, [_event(source, slug, version, now, "release_yanked", sentence)])
+    for slug, version in marked - named.keys():
+        await mark_releases(connection, source.id, slug, version, yanked_at=None, yank_reason=None)
+        await refresh_newest(connection, source.id, slug)
+        sentence = f"{source.id} no longer yanks {slug} {version}."
+        await add_activities(connection, [_event(source, slug, version, now, "release_unyanked", sentence)])
+
+
+def _event(source: Source, slug: str, version: str, now: int, action: str, sentence: str) -> Activity:
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor="node",
+        source_id=source.id,
+        source_username=source.username,
+        plugin_id=slug,
+        new_version=version,
+        details=describe(action, sentence),
+    )

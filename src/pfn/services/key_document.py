@@ -1,0 +1,184 @@
+"""Key documents: fetch what is new, walk the chain from the registered key, keep every step (protocol.md section 3.1).
+
+A source that once showed signed documents never goes back: without them it is a downgrade, and refused. Two documents
+of one version are evidence against the publisher. New revocations block what the revoked key signed since.
+"""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.source import Source
+from pfn.outbound.signed_documents import SignedDocumentClient
+from pfn.protocol.dsse import Envelope, key_id, parse_envelope
+from pfn.protocol.ed25519 import parse_public_key
+from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.publisher_chain import TrustedPublisher, advance_trust, begin_trust, restore_trust
+from pfn.protocol.publisher_document import PublisherDocument
+from pfn.protocol.release_key import release_blocked
+from pfn.services.clock import Clock
+from pfn.services.evidence import record_evidence
+from pfn.storage.activity import add_activities
+from pfn.storage.database import Database
+from pfn.storage.release import list_signed_releases, mark_releases, refresh_newest
+from pfn.storage.signed_document import add_key_document, get_newest_key_document, list_key_documents
+from pfn.storage.source import change_source, get_source
+
+LONGEST_CHAIN = 1_000
+SALE_COOL_DOWN_S = 72 * 3600
+
+
+class KeyDocumentService:
+    """Knows which keys speak for a source now."""
+
+    def __init__(self, database: Database, documents: SignedDocumentClient, clock: Clock) -> None:
+        self._database = database
+        self._documents = documents
+        self._clock = clock
+
+    async def refresh(self, source: Source) -> TrustedPublisher | None:
+        """Fetch the newest key document and give the state it leads to; None where the source has never had one.
+
+        Raises SecurityError: ``downgrade``, and what ``begin_trust`` and ``advance_trust`` raise; PfnError where the
+        publisher cannot be asked.
+        """
+        newest = await self._documents.get_key_document(source.instance_url)
+        if newest is None:
+            if source.generation == 1:
+                return None
+            raise SecurityError(
+                Code.DOWNGRADE,
+                "The publisher showed signed documents before and shows none now; "
+                "nothing weaker is accepted in their place.",
+            )
+        envelope = parse_envelope(newest)
+        async with self._database.read() as connection:
+            kept = await get_newest_key_document(connection, source.id)
+        known = restore_trust(parse_envelope(kept)) if kept is not None else None
+        try:
+            return await self._walk(source, known, newest, envelope)
+        except SecurityError as error:
+            if error.code is Code.DOCUMENT_FORK and kept is not None:
+                await self._record_fork(source, error, kept, newest)
+            raise
+
+    async def exists(self, source: Source) -> bool:
+        """Tell whether the publisher shows a key document at all, whatever it is worth."""
+        return await self._documents.get_key_document(source.instance_url) is not None
+
+    async def restore(self, source: Source) -> TrustedPublisher | None:
+        """Give the state that was reached last, without asking anybody."""
+        async with self._database.read() as connection:
+            kept = await get_newest_key_document(connection, source.id)
+        return None if kept is None else restore_trust(parse_envelope(kept))
+
+    async def chain(self, source_id: str) -> list[bytes]:
+        """Give every key document that was believed, as it came, version 1 first."""
+        async with self._database.read() as connection:
+            return list(await list_key_documents(connection, source_id))
+
+    async def _walk(
+        self, source: Source, known: TrustedPublisher | None, newest: bytes, envelope: Envelope
+    ) -> TrustedPublisher:
+        if known is not None and envelope.payload == known.payload:
+            return known
+        target = _claimed_version(envelope)
+        reached = known.document.version if known else 0
+        steps: list[bytes] = []
+        for version in range(reached + 1, min(target, reached + LONGEST_CHAIN)):
+            step = await self._documents.get_key_document(source.instance_url, version)
+            if step is None:
+                raise SecurityError(
+                    Code.DOCUMENT_GAP, f"Version {version} of the key document is missing, which leads to {target}."
+                )
+            steps.append(step)
+        steps.append(newest)
+        trusted = self._believe(source, known, [parse_envelope(step) for step in steps])
+        await self._keep(source, known, trusted, steps)
+        return trusted
+
+    def _believe(self, source: Source, known: TrustedPublisher | None, envelopes: list[Envelope]) -> TrustedPublisher:
+        if known is None:
+            return begin_trust(
+                envelopes,
+                pin=parse_public_key(source.public_key),
+                pin_is_oracle=source.signing_oracle,
+                source=source.id,
+                instance_url=source.instance_url,
+                now=int(self._clock()),
+            )
+        for envelope in envelopes:
+            known = advance_trust(known, envelope)
+        return known
+
+    async def _keep(
+        self, source: Source, known: TrustedPublisher | None, trusted: TrustedPublisher, steps: list[bytes]
+    ) -> None:
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            for step in steps:
+                envelope = parse_envelope(step)
+                version = _claimed_version(envelope)
+                await add_key_document(connection, source.id, version, envelope.payload_hash, step, now)
+            await change_source(connection, source.id, generation=2)
+            await self._block_revoked(connection, source, trusted)
+            if known is None:
+                return
+            details = _describe_change(source, known.document, trusted.document)
+            if details["action"] == "custody_handed_over":
+                await change_source(connection, source.id, cool_down_until=now + SALE_COOL_DOWN_S)
+            await add_activities(connection, [_event(source, now, details)])
+
+    async def _block_revoked(self, connection: AsyncConnection, source: Source, trusted: TrustedPublisher) -> None:
+        """Block what a revoked key signed since it was compromised; what came before stays good."""
+        if not trusted.document.revoked:
+            return
+        for release in await list_signed_releases(connection, source.id):
+            if release.signature is None:
+                continue
+            signer = key_id(parse_public_key(release.signature.public_key))
+            reason = release_blocked(trusted, signer, release.mirror_date)
+            if reason is not None and release.block_reason is None:
+                await mark_releases(connection, source.id, release.plugin_id, release.version, block_reason=reason)
+                await refresh_newest(connection, source.id, release.plugin_id)
+
+    async def _record_fork(self, source: Source, error: SecurityError, first: bytes, second: bytes) -> None:
+        async with self._database.write() as connection:
+            current = await get_source(connection, source.id, lock=True)
+            if current is not None:
+                await record_evidence(connection, current, error, first, second, now=int(self._clock()))
+
+
+def _claimed_version(envelope: Envelope) -> int:
+    """Give the version a key document claims, to know which ones lead there; it is not believed by this."""
+    claimed = restore_trust(envelope).document.version
+    if claimed < 1:
+        raise PfnError(Code.PUBLISHER_DOCUMENT, "The key document's version must be 1 or more.")
+    return claimed
+
+
+def _describe_change(source: Source, old: PublisherDocument, new: PublisherDocument) -> dict[str, object]:
+    old_roots, new_roots = ({key.id for key in document.root_keys} for document in (old, new))
+    revoked = {one.id for one in new.revoked} - {one.id for one in old.revoked}
+    if not old_roots & new_roots:
+        # Root keys that have nothing in common are other hands, however orderly the handing over was.
+        return describe(
+            "custody_handed_over",
+            f"{source.id} changed all its root keys. Nothing new of it is served for {SALE_COOL_DOWN_S // 3600} hours.",
+            version=new.version,
+        )
+    if revoked:
+        return describe(
+            "key_revoked_by_publisher", f"{source.id} revoked a key.", version=new.version, keys=sorted(revoked)
+        )
+    return describe("key_rotated", f"{source.id} published key document {new.version}.", version=new.version)
+
+
+def _event(source: Source, now: int, details: dict[str, object]) -> Activity:
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor="node",
+        source_id=source.id,
+        source_username=source.username,
+        details=details,
+    )

@@ -1,0 +1,60 @@
+"""Rows of ``quarantine``."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.quarantine import Quarantined
+from pfn.domain.zip_verdict import RULES
+from pfn.storage.dialect import insert_or
+from pfn.storage.schema import quarantine as table
+
+
+def _read(row: RowMapping) -> Quarantined:
+    return Quarantined(**{name: value for name, value in row.items() if name != "rules"})
+
+
+async def put_quarantined(connection: AsyncConnection, item: Quarantined) -> None:
+    """Record a refused release, in place of an earlier record of the same bytes."""
+    values = {column.name: getattr(item, column.name) for column in table.columns if column.name not in {"id", "rules"}}
+    values["rules"] = RULES
+    key = ("source_id", "plugin_id", "version", "sha256")
+    await connection.execute(
+        insert_or(connection, table)
+        .values(values)
+        .on_conflict_do_update(index_elements=key, set_={k: v for k, v in values.items() if k not in key})
+    )
+
+
+async def list_quarantined(
+    connection: AsyncConnection, *, source_id: str | None = None, limit: int = 200
+) -> Sequence[Quarantined]:
+    """Give what is in quarantine, newest first."""
+    query = select(table).order_by(table.c.quarantined_at.desc(), table.c.id.desc()).limit(limit)
+    if source_id is not None:
+        query = query.where(table.c.source_id == source_id)
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def get_quarantined(connection: AsyncConnection, item_id: int) -> Quarantined | None:
+    """Find one item."""
+    row = (await connection.execute(select(table).where(table.c.id == item_id))).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def drop_quarantined(connection: AsyncConnection, item: Quarantined) -> bool:
+    """Delete an item; tell whether nothing else in quarantine has its bytes."""
+    await connection.execute(delete(table).where(table.c.id == item.id))
+    left = select(func.count()).select_from(table).where(table.c.sha256 == item.sha256)
+    return not (await connection.execute(left)).scalar_one()
+
+
+async def clear_quarantined(connection: AsyncConnection, source_id: str, plugin_id: str, version: str) -> list[str]:
+    """Delete what is held of a release that came through after all; give the digests whose bytes may go."""
+    query = (
+        delete(table)
+        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.version == version)
+        .returning(table.c.sha256)
+    )
+    return [row[0] for row in await connection.execute(query)]

@@ -1,0 +1,190 @@
+"""Signed documents of publishers, verbatim: key documents, release statements, the newest catalogue, evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.protocol.document import Head
+from pfn.storage.dialect import insert_or
+from pfn.storage.schema import catalogs, evidence, publisher_documents, release_statements
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCatalog:
+    """The newest catalogue that was believed, and what to ask for a newer one with."""
+
+    head: Head
+    envelope: bytes
+    expires: int
+    received_at: int
+    etag: str | None
+    last_modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatement:
+    """A release statement that was believed, and when it came."""
+
+    plugin_id: str
+    version: str
+    head: Head
+    envelope: bytes
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two things that cannot both be honest, as they came; ``digest`` names the pair."""
+
+    source_id: str
+    kind: str
+    details: str
+    first: bytes
+    second: bytes
+    digest: str
+    found_at: int
+    plugin_id: str = ""
+    version: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Give the row as the API shows it."""
+        return {
+            "source_id": self.source_id,
+            "kind": self.kind,
+            "plugin_id": self.plugin_id or None,
+            "version": self.version or None,
+            "details": self.details,
+            "first": self.first.decode("utf-8", "replace"),
+            "second": self.second.decode("utf-8", "replace"),
+            "found_at": self.found_at,
+        }
+
+
+async def add_key_document(
+    connection: AsyncConnection, source_id: str, version: int, payload_hash: str, envelope: bytes, now: int
+) -> None:
+    """Keep a key document; one that is kept already stays."""
+    row = {
+        "source_id": source_id,
+        "version": version,
+        "payload_sha256": payload_hash,
+        "envelope": envelope,
+        "received_at": now,
+    }
+    await connection.execute(insert_or(connection, publisher_documents).values(row).on_conflict_do_nothing())
+
+
+async def list_key_documents(connection: AsyncConnection, source_id: str) -> Sequence[bytes]:
+    """Give every key document of a source, version 1 first."""
+    table = publisher_documents
+    query = select(table.c.envelope).where(table.c.source_id == source_id).order_by(table.c.version)
+    return [row[0] for row in await connection.execute(query)]
+
+
+async def get_newest_key_document(connection: AsyncConnection, source_id: str) -> bytes | None:
+    """Give the newest key document of a source."""
+    table = publisher_documents
+    query = select(table.c.envelope).where(table.c.source_id == source_id).order_by(table.c.version.desc()).limit(1)
+    return (await connection.execute(query)).scalar()
+
+
+async def add_statement(connection: AsyncConnection, source_id: str, statement: StoredStatement) -> None:
+    """Keep a release statement; one that is kept already stays."""
+    row = {
+        "source_id": source_id,
+        "plugin_id": statement.plugin_id,
+        "sequence": statement.head.sequence,
+        "version": statement.version,
+        "payload_sha256": statement.head.payload_hash,
+        "envelope": statement.envelope,
+        "received_at": statement.received_at,
+    }
+    await connection.execute(insert_or(connection, release_statements).values(row).on_conflict_do_nothing())
+
+
+async def newest_statements(connection: AsyncConnection, source_id: str) -> dict[str, StoredStatement]:
+    """Give the newest statement of every plugin of a source."""
+    table = release_statements
+    query = select(table).where(table.c.source_id == source_id).order_by(table.c.sequence)
+    found = {}
+    for row in (await connection.execute(query)).mappings():
+        head = Head(row["sequence"], row["payload_sha256"])
+        found[row["plugin_id"]] = StoredStatement(
+            row["plugin_id"], row["version"], head, row["envelope"], row["received_at"]
+        )
+    return found
+
+
+async def get_statement(
+    connection: AsyncConnection, source_id: str, plugin_id: str, version: str
+) -> StoredStatement | None:
+    """Find the statement of a release; of several about one version the first."""
+    table = release_statements
+    query = (
+        select(table)
+        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.version == version)
+        .order_by(table.c.sequence)
+        .limit(1)
+    )
+    row = (await connection.execute(query)).mappings().first()
+    if row is None:
+        return None
+    head = Head(row["sequence"], row["payload_sha256"])
+    return StoredStatement(plugin_id, version, head, row["envelope"], row["received_at"])
+
+
+async def put_catalog(connection: AsyncConnection, source_id: str, catalog: StoredCatalog) -> None:
+    """Keep the newest catalogue in place of the one before."""
+    values = {
+        "source_id": source_id,
+        "sequence": catalog.head.sequence,
+        "payload_sha256": catalog.head.payload_hash,
+        "envelope": catalog.envelope,
+        "expires": catalog.expires,
+        "received_at": catalog.received_at,
+        "etag": catalog.etag,
+        "last_modified": catalog.last_modified,
+    }
+    changed = {name: value for name, value in values.items() if name != "source_id"}
+    statement = insert_or(connection, catalogs).values(values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["source_id"], set_=changed))
+
+
+async def get_catalog(connection: AsyncConnection, source_id: str) -> StoredCatalog | None:
+    """Give the newest catalogue that was believed."""
+    row = (await connection.execute(select(catalogs).where(catalogs.c.source_id == source_id))).mappings().first()
+    if row is None:
+        return None
+    return StoredCatalog(
+        head=Head(row["sequence"], row["payload_sha256"]),
+        envelope=row["envelope"],
+        expires=row["expires"],
+        received_at=row["received_at"],
+        etag=row["etag"],
+        last_modified=row["last_modified"],
+    )
+
+
+async def forget_signed_documents(connection: AsyncConnection, source_id: str) -> None:
+    """Forget what a former holder of the source signed; for a custody reset and a purge alone."""
+    for table in (catalogs, release_statements, publisher_documents):
+        await connection.execute(delete(table).where(table.c.source_id == source_id))
+
+
+async def add_evidence(connection: AsyncConnection, item: Evidence) -> bool:
+    """Keep evidence; tell whether it is new."""
+    known = select(evidence.c.id).where(evidence.c.source_id == item.source_id, evidence.c.digest == item.digest)
+    if (await connection.execute(known)).first() is not None:
+        return False
+    names = [column.name for column in evidence.columns if column.name != "id"]
+    await connection.execute(insert(evidence).values({name: getattr(item, name) for name in names}))
+    return True
+
+
+async def list_evidence(connection: AsyncConnection, source_id: str) -> Sequence[Evidence]:
+    """Give the evidence against a source, newest first."""
+    query = select(evidence).where(evidence.c.source_id == source_id).order_by(evidence.c.id.desc())
+    rows = (await connection.execute(query)).mappings()
+    return [Evidence(**{name: value for name, value in row.items() if name != "id"}) for row in rows]

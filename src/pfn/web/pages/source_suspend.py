@@ -1,0 +1,35 @@
+"""Suspend a source and resume it."""
+
+from fastapi import APIRouter, Response
+
+from pfn.domain.verification import VerificationResult, VerificationType
+from pfn.web.access import Node, Tasks
+from pfn.web.pages.patience import wait_briefly
+from pfn.web.pages.submission import ToWrite
+from pfn.web.pages.template import go_to, source_path
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/sources/{source_id}/suspend")
+async def suspend_source(source_id: str, node: Node, form: ToWrite) -> Response:
+    """Stop offering a source. Raises PfnError: ``source_unknown``, ``wrong_state``, ``invalid_field``."""
+    reason = form.text("reason") or "suspended by the operator"
+    await node.sources.suspend(form.grant.key_id, source_id, reason)
+    return go_to(source_path(source_id), node, f"{source_id} is suspended; nothing of it is offered any more.")
+
+
+@router.post("/sources/{source_id}/resume")
+async def resume_source(source_id: str, node: Node, tasks: Tasks, form: ToWrite) -> Response:
+    """Offer a source again and verify it anew. Raises PfnError: ``source_unknown``, ``wrong_state``."""
+    actor = form.grant.key_id
+    await node.sources.resume(actor, source_id)
+    work = node.verifications.verify(source_id, VerificationType.PERIODIC, actor)
+    verification = await wait_briefly(tasks, f"verify {source_id}", work)
+    if verification is None:
+        outcome = "Its verification goes on."
+    elif verification.result is VerificationResult.SUCCESS:
+        outcome = "It proved that it holds its key."
+    else:
+        outcome = f"Its verification failed: {verification.details}"
+    return go_to(source_path(source_id), node, f"{source_id} is resumed. {outcome}")

@@ -1,0 +1,33 @@
+"""Sync a source now."""
+
+from fastapi import APIRouter, Response
+
+from pfn.domain.sync import Sync
+from pfn.services.sync import SyncOutcome
+from pfn.web.access import Node, Tasks
+from pfn.web.pages.patience import wait_briefly
+from pfn.web.pages.submission import ToMirror
+from pfn.web.pages.template import go_to, source_path
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/sources/{source_id}/sync")
+async def sync_source(source_id: str, node: Node, tasks: Tasks, form: ToMirror) -> Response:
+    """Begin a sync. Raises PfnError: ``source_unknown``, ``source_suspended``, ``source_not_verified``."""
+    del form
+    sync = await node.syncs.begin(source_id)
+    outcome = await wait_briefly(tasks, f"sync {source_id}", node.syncs.run(sync))
+    return go_to(source_path(source_id), node, describe_sync(outcome))
+
+
+def describe_sync(outcome: SyncOutcome | None) -> str:
+    """Say what a sync did."""
+    return "The sync is running; reload the page to see how far it is." if outcome is None else _sum_up(outcome.sync)
+
+
+def _sum_up(sync: Sync) -> str:
+    if sync.code is not None:
+        return f"The sync failed: {sync.detail}"
+    held = f" {sync.failed} were not taken; the reasons are below." if sync.failed else ""
+    return f"Synced: {sync.mirrored} of {sync.total} listed plugins are newly mirrored.{held}"

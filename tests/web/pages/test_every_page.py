@@ -1,0 +1,96 @@
+"""What holds for every page: a strict policy it keeps to, nothing from elsewhere, structure that can be read aloud."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.web.api.conftest import Api
+from tests.web.pages.browser import Browser, Page
+
+import pfn.web
+from pfn.testing.publisher import FakePublisher
+
+PAGES = (
+    *("/", "/?q=nothing-like-it", "/sign-in", "/docs", "/nowhere", "/activity", "/sources/add"),
+    *("/sources/{id}", "/sources/{id}/remove", "/plugins/{id}/hello", "/plugins/{id}/hello/verify"),
+)
+STATIC = Path(pfn.web.__file__).parent / "static"
+
+
+@pytest.fixture(params=PAGES)
+async def pages(
+    request: pytest.FixtureRequest, operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api
+) -> list[Page]:
+    """One page, as the operator and as a stranger sees it."""
+    path: str = request.param
+    if "{id}" in path:
+        publisher.add_plugin("hello", "1.0.0", tags=("a tag",))
+        source_id = await api.add(publisher)
+        await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
+        path = path.replace("{id}", source_id)
+    return [await browser.open(path) for browser in (operator, stranger)]
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(pages: list[Page]) -> None:
+    for page in pages:
+        policy = page.answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for tag, given in page.tags:
+            assert tag not in {"style", "script", "iframe", "object", "base", "img"}
+            assert not [name for name in given if name == "style" or name.startswith("on")]
+            assert not given.get("href", "").strip().lower().startswith(("javascript:", "data:"))
+            if tag == "link":
+                assert given["href"].startswith("/static/")
+            if tag == "form":
+                assert given["action"].startswith("/")
+        assert not [given for tag, given in page.tags if "src" in given or "srcset" in given]
+
+
+def test_the_structure_can_be_read_aloud(pages: list[Page]) -> None:
+    for page in pages:
+        tags = [tag for tag, _ in page.tags]
+        assert page.open == []
+        assert dict(page.tags)["html"] == {"lang": "en"}
+        assert tags.count("h1") == 1
+        assert tags.count("main") == 1
+        assert tags.count("title") == 1
+        ids = [given["id"] for _, given in page.tags if "id" in given]
+        assert len(ids) == len(set(ids))
+        for _, given in page.tags:
+            for name in ("aria-labelledby", "aria-describedby", "for"):
+                assert set(given.get(name, "").split()) <= set(ids)
+        labelled = {given["for"] for tag, given in page.tags if tag == "label"}
+        for tag, given in page.tags:
+            if tag in {"input", "select", "textarea"} and given.get("type") != "hidden":
+                assert given["id"] in labelled
+            if tag == "svg":
+                assert given["aria-hidden"] == "true"
+
+
+def test_the_assets_are_served_for_good(pages: list[Page]) -> None:
+    assert {given["href"] for tag, given in pages[0].tags if tag == "link"} == {
+        given["href"] for tag, given in pages[1].tags if tag == "link"
+    }
+
+
+async def test_an_asset_is_kept_by_browsers_and_named_by_its_content(stranger: Browser) -> None:
+    page = await stranger.open("/")
+    for url in (given["href"] for tag, given in page.tags if tag == "link"):
+        answer = await stranger.http.get(url)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.content == (STATIC / url.rpartition("/")[2]).read_bytes()
+        changed = re.sub(r"/static/.", "/static/x", url)
+        assert (await stranger.http.get(changed)).status_code == 404
+
+
+def test_the_stylesheet_fetches_nothing() -> None:
+    text = (STATIC / "pfn.css").read_text()
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_colours_are_named_in_one_place() -> None:
+    _, _, rest = (STATIC / "pfn.css").read_text().partition("@layer base {")
+    assert not re.findall(r"#[0-9a-f]{3,8}\b|oklch\(|rgb\(|hsl\(", rest)
