@@ -257,9 +257,7 @@ echo json_encode($verdicts);
 def test_the_verdict_is_that_of_php_and_so_of_wordpress():
     cases = mutations(300)
     question = json.dumps([[part.hex() for part in case] for case in cases])
-    answer = subprocess.run(
-        ["php", "-r", PHP_PROGRAM], input=question.encode(), capture_output=True, check=True
-    )
+    answer = subprocess.run(["php", "-r", PHP_PROGRAM], input=question.encode(), capture_output=True, check=True)
     verdicts = json.loads(answer.stdout)
     assert [verify(PublicKey(key), message, signature) for key, message, signature in cases] == verdicts
     assert {True, False} == set(verdicts)

@@ -71,9 +71,7 @@ def number_texts(dice: random.Random) -> Iterator[str]:
 
 
 def document_text(dice: random.Random) -> str:
-    return json.dumps(
-        document(dice, 4), ensure_ascii=dice.random() < 0.9, separators=dice.choice([(",", ":"), None])
-    )
+    return json.dumps(document(dice, 4), ensure_ascii=dice.random() < 0.9, separators=dice.choice([(",", ":"), None]))
 
 
 def document(dice: random.Random, depth: int) -> JsonValue:
@@ -131,9 +129,7 @@ def test_lone_surrogates_against_node():
 
 _keys = st.text() | st.integers(0, 99).map(str)
 _keys = st.text() | st.integers(0, 99).map(str)
-_scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
+_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 _values = st.recursive(
     _scalars,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_keys, inner, max_size=5),

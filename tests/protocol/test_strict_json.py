@@ -28,9 +28,7 @@ def test_what_python_writes_is_read_back_the_same(value: JsonValue, ascii_only: 
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     read = parse_json(text.encode())
     assert read == value
-    assert json.dumps(read, ensure_ascii=ascii_only, indent=indent) == text, (
-        "order of keys or a number's type is lost"
-    )
+    assert json.dumps(read, ensure_ascii=ascii_only, indent=indent) == text, "order of keys or a number's type is lost"
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\ud89abf01e.+-N \n', max_size=60).map(str.encode))

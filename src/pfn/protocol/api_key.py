@@ -35,9 +35,7 @@ _TOKEN = re.compile(
     f"({_ANY_PREFIX})([0-9A-Za-z]{{{ID_LENGTH}}})_([0-9A-Za-z]{{{SECRET_LENGTH}}})[0-9A-Za-z]{{{CHECKSUM_LENGTH}}}"
 )
 # Wider than a token: cut short, glued to other text or made by the prototype, it still is a secret.
-_TOKEN_SHAPED = re.compile(
-    f"({_ANY_PREFIX})(?:([0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z_-]+|[0-9A-Za-z_-]{{16,}})"
-)
+_TOKEN_SHAPED = re.compile(f"({_ANY_PREFIX})(?:([0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z_-]+|[0-9A-Za-z_-]{{16,}})")
 
 
 @dataclass(frozen=True, slots=True)

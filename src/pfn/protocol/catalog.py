@@ -39,6 +39,8 @@ from pfn.protocol.source_id import normalize_instance_url
 MAX_CATALOG_BYTES = 16 * 1024 * 1024
 MAX_LISTED = 20_000
 DEFAULT_LIFETIME = 14 * 24 * 3600
+# In seconds; clocks differ, but not by more.
+MAX_CLOCK_SKEW = 300
 
 _URL = re.compile(r"(?P<origin>https?://[^/]+)(?P<path>(?:/[A-Za-z0-9._~+@%-]+)+)")
 
@@ -156,6 +158,8 @@ def verify_catalog(envelope: Envelope, publisher: TrustedPublisher, *, known: He
             f"The catalogue names version {catalog.publisher_version} of the key document; version {document.version} "
             "is known.",
         )
+    if catalog.issued > now + MAX_CLOCK_SKEW:
+        raise SecurityError(Code.CATALOG_MISMATCH, f"Catalogue {catalog.sequence} was issued in the future.")
     verdict = CatalogVerdict(catalog, envelope.payload_hash, key, stale=catalog.expires <= now)
     if verdict.head == known:
         return verdict

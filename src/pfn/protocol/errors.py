@@ -38,6 +38,7 @@ class Code(Enum):
     RELEASE_UNKNOWN = ("release_unknown", 404, Fault.CALLER, "No such release")
     API_KEY_UNKNOWN = ("api_key_unknown", 404, Fault.CALLER, "No API key has this id")
     SUBSCRIPTION_UNKNOWN = ("subscription_unknown", 404, Fault.CALLER, "No such subscription")
+    STATEMENT_UNKNOWN = ("statement_unknown", 404, Fault.CALLER, "No signed statement covers this release")
     QUARANTINE_UNKNOWN = ("quarantine_unknown", 404, Fault.CALLER, "Nothing in quarantine has this id")
     SYNC_UNKNOWN = ("sync_unknown", 404, Fault.CALLER, "No such sync")
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405, Fault.CALLER, "This address does not take that method")

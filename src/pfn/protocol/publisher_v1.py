@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
 
-Text = Annotated[str, Field(max_length=2_000)]
+
+def _check_storable(text: str) -> str:
+    if "\0" in text or (not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)):
+        raise ValueError("NUL and lone surrogates cannot be kept")
+    return text
+
+
+Storable = AfterValidator(_check_storable)
+Text = Annotated[str, Field(max_length=2_000), Storable]
 MAX_CATALOG_BYTES = 16 * 1024 * 1024
 
 
@@ -56,8 +64,8 @@ class ListedPlugin(_Document):
 
     slug: Text
     name: Text
-    version: Annotated[str, Field(max_length=64)]
-    short_description: Annotated[str, Field(max_length=20_000)] | None = None
+    version: Annotated[str, Field(max_length=64), Storable]
+    short_description: Annotated[str, Field(max_length=20_000), Storable] | None = None
     tags: tuple[Text, ...] = ()
     signature: Text | None = None
 
@@ -116,10 +124,8 @@ def read_author_data(body: bytes) -> AuthorData:
     document = _parse(body, Code.PUBLISHER_DOCUMENT, "/author-data")
     plugins = document.get("plugins")
     username = document.get("username")
-    if not isinstance(plugins, list) or not isinstance(username, str):
-        raise PfnError(
-            Code.PUBLISHER_DOCUMENT, "/author-data must be an object with a username and a list of plugins."
-        )
+    if not isinstance(plugins, list) or not (isinstance(username, str) and _text(username)):
+        raise PfnError(Code.PUBLISHER_DOCUMENT, "/author-data must be an object with a username and a list of plugins.")
     readable, unreadable = _read_plugins(plugins)
     return AuthorData(
         username=username,
@@ -148,7 +154,7 @@ def _read_plugins(entries: Sequence[JsonValue]) -> tuple[tuple[ListedPlugin, ...
     unreadable: list[tuple[str, str]] = []
     for position, entry in enumerate(entries):
         label = entry.get("slug") if isinstance(entry, dict) else None
-        label = label if isinstance(label, str) else f"entry {position}"
+        label = ascii(label)[1:-1] if isinstance(label, str) else f"entry {position}"
         try:
             plugin = ListedPlugin.model_validate(entry)
         except ValidationError as error:
@@ -162,7 +168,11 @@ def _read_plugins(entries: Sequence[JsonValue]) -> tuple[tuple[ListedPlugin, ...
 
 
 def _text(value: JsonValue) -> str | None:
-    return value[:500] if isinstance(value, str) and value else None
+    """Give a text about the author if it is one that can be kept; nothing depends on it."""
+    try:
+        return _check_storable(value)[:500] if isinstance(value, str) and value else None
+    except ValueError:
+        return None
 
 
 def _parse(body: bytes, code: Code, where: str) -> Mapping[str, JsonValue]:
@@ -186,4 +196,3 @@ def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the document"
     return f"{place}: {first['msg'].rstrip('.')}."
-

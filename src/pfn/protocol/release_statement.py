@@ -69,8 +69,6 @@ class ReleaseStatement(Document):
     sha384: Sha384
     sequence: SequenceNumber
     previous: Sha256 | None = None
-    # Which statement that is: whoever skipped versions walks back by it (docs/decisions/006).
-    previous_version: Version | None = None
     publisher_version: SequenceNumber
     released_at: Time
     requires: Short | None = None

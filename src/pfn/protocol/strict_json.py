@@ -72,9 +72,7 @@ def _parse(data: bytes, max_bytes: int, max_depth: int, allow_surrogates: bool) 
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _RefusedError(
-            f"The JSON is not UTF-8: the byte at offset {error.start} does not fit."
-        ) from error
+        raise _RefusedError(f"The JSON is not UTF-8: the byte at offset {error.start} does not fit.") from error
     if _is_deeper_than(max_depth, data):
         raise _RefusedError(f"The JSON is nested deeper than {max_depth} levels.")
     value: JsonValue = json.loads(
@@ -88,9 +86,7 @@ def _parse(data: bytes, max_bytes: int, max_depth: int, allow_surrogates: bool) 
     if not allow_surrogates and (lone := _LONE_SURROGATE.match(text)):
         offset = lone.end() - 2
         shown = text[offset : offset + 6]
-        raise _RefusedError(
-            f"The JSON has half a character, {shown}, at character {offset} (a lone surrogate)."
-        )
+        raise _RefusedError(f"The JSON has half a character, {shown}, at character {offset} (a lone surrogate).")
     return value
 
 
