@@ -1,4 +1,4 @@
-"""``pfn plugins``, ``download``, ``verify``."""
+"""``pfn plugins``, ``download``."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from pfn.cli.command import node_command
 from pfn.cli.options import Json, SourceId
-from pfn.cli.output import FAILED, say, show_facts, show_json, show_table, when
+from pfn.cli.output import say, show_json, show_table, when
 from pfn.client.node import NodeClient, NodeError
 
 Slug = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's slug.")]
@@ -19,7 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     node_command(app, "plugins")(list_plugins)
     node_command(app, "download")(download)
-    node_command(app, "verify")(verify)
 
 
 async def list_plugins(
@@ -100,31 +99,3 @@ async def download(
     else:
         say(f"{target}: {plugin} {verdict['version']}, {len(answer.content)} bytes, SHA-256 {digest}")
         say(f"[dim]{verdict['explanation']}[/dim]")
-
-
-async def verify(
-    client: NodeClient, source_id: SourceId, plugin: Slug, version: Version = None, as_json: Json = False
-) -> None:
-    """Have the node check its stored bytes and the publisher's signature now. Exit code 1 where one fails.
-
-    Example: pfn verify alice@plugins.example.com plain-reading-time --version 1.0.0
-    """
-    verdict = await client.get("/federation/verify", source=source_id, plugin=plugin, version=version)
-    if as_json:
-        show_json(verdict)
-    else:
-        show_facts(
-            (
-                ("release", f"{verdict['plugin']} {verdict['version']} of {verdict['source']}"),
-                ("signature", f"{verdict['signature_level']}: {verdict['explanation']}"),
-                ("key", verdict["key_fingerprint"]),
-                ("sha256", verdict["digests"]["sha256"]),
-                ("size", verdict["digests"]["size"]),
-            )
-        )
-        for check in verdict["checks"]:
-            sign = "[green]ok[/green]  " if check["passed"] else "[red]fail[/red]"
-            say(f"  {sign} {check['name']}: {check['detail']}")
-        say("[green]Everything holds.[/green]" if verdict["valid"] else "[red]It does not hold.[/red]")
-    if not verdict["valid"]:
-        raise typer.Exit(FAILED)
