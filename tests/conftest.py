@@ -1,6 +1,7 @@
 """Fixtures of every test: databases of both kinds, and a real node to talk to."""
 
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,25 +24,39 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def postgres_url(postgres: str) -> str:
-    """The URL of an empty database."""
-    name = f"pfn_{secrets.token_hex(6)}"
-    engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
+def create_database(server: str, name: str, template: str = "template1") -> str:
+    """Make a database on a PostgreSQL server and give its URL."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     engine.dispose()
-    return make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: migrating once is enough for tests that are about something else."""
+    path = tmp_path_factory.mktemp("template") / "node.db"
+    migrate(sqlite_url(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str) -> str:
+    """The name of a migrated database to copy."""
+    migrate(create_database(postgres, "pfn_template"))
+    return "pfn_template"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a migrated database of each kind."""
-    url: str = (
-        sqlite_url(tmp_path / "node.db") if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    )
-    migrate(url)
-    return url
+    if request.param == "sqlite":
+        path = tmp_path / "node.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        return sqlite_url(path)
+    template: str = request.getfixturevalue("migrated_postgres")
+    return create_database(request.getfixturevalue("postgres"), f"pfn_{secrets.token_hex(6)}", template)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,6 +75,25 @@ async def test_a_node_killed_anywhere_in_a_sync_goes_on_where_it_was(tmp_path: P
             assert not [sync for sync in status["syncs"] if sync["state"] == "running"]
             assert status["failures"] == []
         assert len(assert_whole(data)) == PLUGINS
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+async def test_a_killed_node_leaves_no_process_behind(tmp_path: Path) -> None:
+    async with FakePublisher("alice") as publisher, started(tmp_path / "node") as (node, api):
+        publisher.add_plugin("one", "1.0")
+        source_id = await api.add(publisher)
+        await api.post("subscribe", sourceId=source_id)
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(node.process.pid)], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert children
+        node.kill()
+        for _ in range(100):
+            left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
+            if not left:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError(f"still running: {left}")
 
 
 @pytest.mark.parametrize("name", ["identity.key", "master.sha256"])

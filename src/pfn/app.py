@@ -29,6 +29,7 @@ from pfn.services.release import ReleaseService
 from pfn.services.session import SessionService
 from pfn.services.signed_listing import SignedListingService
 from pfn.services.source import SourceService
+from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
 from pfn.services.verification import VerificationService
@@ -135,6 +136,7 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
             documents = SignedDocumentClient(fetcher)
             keys = KeyDocumentService(database, documents, clock)
             catalogs = CatalogService(database, documents, keys, clock)
+            statements = StatementService(database, keys)
             signed_listings = SignedListingService(
                 database, documents, catalogs, clock, concurrency=settings.sync_concurrency
             )
@@ -160,7 +162,8 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
                 access=access,
                 activities=ActivityService(database),
                 quarantine=QuarantineService(database, blobs, zips, clock),
-                releases=ReleaseService(database, blobs, clock),
+                releases=ReleaseService(database, blobs, statements, clock),
+                statements=statements,
                 sessions=SessionService(database, access, clock),
                 sources=SourceService(database, policy, clock),
                 subscriptions=SubscriptionService(database, syncs, clock),

@@ -46,15 +46,11 @@ def test_every_other_step_is_refused(state, target):
 def test_a_refusal_says_what_would_be_possible():
     with pytest.raises(PfnError) as caught:
         SOURCE.check("pending", "removed")
-    assert caught.value.detail == (
-        "A source that is pending cannot become removed; it can become verified or error."
-    )
+    assert caught.value.detail == ("A source that is pending cannot become removed; it can become verified or error.")
     with pytest.raises(PfnError) as caught:
         SOURCE.next("removed", "verification failed")
     assert caught.value.code is Code.WRONG_STATE
-    assert caught.value.detail == (
-        '"verification failed" cannot happen to a source that is removed; that is final.'
-    )
+    assert caught.value.detail == ('"verification failed" cannot happen to a source that is removed; that is final.')
 
 
 def test_a_refusal_does_not_offer_to_stay():

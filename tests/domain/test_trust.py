@@ -103,9 +103,7 @@ class TestWorkedValues:
 
     def test_half_uptime(self):
         record = good_record(365)
-        record = replace(
-            record, uptime=[replace(seen, grade=float(n % 2)) for n, seen in enumerate(record.uptime)]
-        )
+        record = replace(record, uptime=[replace(seen, grade=float(n % 2)) for n, seen in enumerate(record.uptime)])
         assert compute_trust(record, START + 365 * DAY).score == pytest.approx(0.84, abs=0.01)
 
     @pytest.mark.parametrize(("days", "score"), [(30, 0.92), (180, 0.13)])
@@ -178,9 +176,7 @@ class TestLaws:
     @given(evidence, st.sampled_from(CLASSES), moments, st.booleans())
     def test_more_bad_never_raises(self, record, kind, at, triggered):
         before = compute_trust(record, NOW).score
-        assert (
-            compute_trust(add(record, kind, Observation(at, 0.0, triggered)), NOW).score <= before + EPSILON
-        )
+        assert compute_trust(add(record, kind, Observation(at, 0.0, triggered)), NOW).score <= before + EPSILON
 
     @given(evidence, crowded, st.sampled_from(CLASSES), observations)
     def test_what_a_caller_triggers_never_raises(self, record, crowd, kind, seen):
@@ -213,9 +209,7 @@ class TestLaws:
 
     @given(evidence, st.randoms())
     def test_order_does_not_matter(self, record, random):
-        shuffled = {
-            kind: random.sample(getattr(record, kind), len(getattr(record, kind))) for kind in CLASSES
-        }
+        shuffled = {kind: random.sample(getattr(record, kind), len(getattr(record, kind))) for kind in CLASSES}
         assert compute_trust(replace(record, **shuffled), NOW) == compute_trust(record, NOW)
 
     @given(evidence, st.frozensets(st.sampled_from(Gate), min_size=1))
@@ -301,9 +295,7 @@ class TestStuffing:
             [see(n / 24 / 1000) for n in range(1000)],
             START,
         )
-        assert compute_trust(often, START + DAY).score == pytest.approx(
-            compute_trust(once, START + DAY).score
-        )
+        assert compute_trust(often, START + DAY).score == pytest.approx(compute_trust(once, START + DAY).score)
 
     @pytest.mark.parametrize(
         ("seen", "kept"),

@@ -5,13 +5,15 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.release import Blob, MetadataSignature, Release, SignatureLevel
+from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
+from pfn.domain.zip_verdict import ZipVerdict
 from pfn.storage.release import add_release, point_newest
 from pfn.storage.source import add_source
 
 ANN = "ann@one.example"
 BOB = "bob@two.example"
+VERDICT = ZipVerdict((), "hello", {"kind": "plugin"}, ({"path": "hello/hello.php", "size": 1, "sha256": "ab"},))
 
 
 def make_source(source_id: str = ANN, **changes: object) -> Source:
@@ -59,7 +61,7 @@ def make_release(
         mirror_date=2_000,
         blob=make_blob(content),
         level=SignatureLevel.METADATA,
-        signature=MetadataSignature("c2lnbmF0dXJl", b"\x00the signed\xffmessage", "signing key"),
+        signature=KeptSignature("c2lnbmF0dXJl", b"\x00the signed\xffmessage", "signing key"),
         tags=("Tools", "seo"),
         author="Ann Author",
         facts={"kind": "plugin", "warnings": []},
@@ -76,5 +78,5 @@ async def add_sources(connection: AsyncConnection, *source_ids: str) -> None:
 async def offer(connection: AsyncConnection, *releases: Release) -> None:
     """Insert releases, each the newest of its plugin."""
     for release in releases:
-        await add_release(connection, release, [])
+        await add_release(connection, release, VERDICT)
         await point_newest(connection, release)

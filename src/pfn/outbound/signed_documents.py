@@ -62,6 +62,11 @@ class SignedDocumentClient:
             raise PfnError(Code.ASSET_MISSING, f"The release statement of {slug} {version} is not there.")
         return found
 
+    async def get_statement_of_sequence(self, instance_url: str, slug: str, sequence: int) -> bytes | None:
+        """GET the statement of this number in a plugin's row; None where there is none. Raises as above."""
+        path = f"releases/{quote(slug, safe='')}/sequence/{sequence}.json"
+        return await self._get(f"{instance_url}/.well-known/pfn/{path}", MAX_ENVELOPE_BYTES)
+
     async def get_artifact_signature(self, zip_url: str) -> str:
         """GET the signature beside a zip. Raises as above; ``asset_missing`` where there is none."""
         found = await self._get(f"{zip_url}.sig", _MAX_SIGNATURE_BYTES)

@@ -16,6 +16,7 @@ from pfn.protocol.document import read_document
 from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.publisher_chain import TrustedPublisher
+from pfn.protocol.release_key import release_blocked
 from pfn.services.clock import Clock
 from pfn.services.evidence import record_evidence
 from pfn.services.key_document import KeyDocumentService
@@ -24,6 +25,8 @@ from pfn.storage.database import Database
 from pfn.storage.release import get_release, list_yanked, mark_releases, refresh_newest
 from pfn.storage.signed_document import StoredCatalog, get_catalog, put_catalog
 from pfn.storage.source import get_source
+
+LONGEST_LIFETIME = 90 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ class CatalogService:
             raise SecurityError(Code.DOWNGRADE, "There is a signed catalogue but no key document to check it by.")
         now = int(self._clock())
         envelope = parse_envelope(fresh.body, max_bytes=MAX_CATALOG_BYTES)
+        if stored is not None and is_blocked(publisher, stored.envelope, stored.received_at):
+            # A thief may have counted it up: it is not what the next one is measured by.
+            stored = None
         try:
             verdict = verify_catalog(envelope, publisher, known=stored.head if stored else None, now=now)
         except SecurityError as error:
@@ -81,11 +87,19 @@ class CatalogService:
                     if current is not None:
                         await record_evidence(connection, current, error, stored.envelope, fresh.body, now=now)
             raise
-        kept = StoredCatalog(verdict.head, fresh.body, verdict.catalog.expires, now, fresh.etag, fresh.last_modified)
+        # However long a publisher says it holds, a view that old may hide what came since.
+        expires = min(verdict.catalog.expires, verdict.catalog.issued + LONGEST_LIFETIME)
+        kept = StoredCatalog(verdict.head, fresh.body, expires, now, fresh.etag, fresh.last_modified)
         async with self._database.write() as connection:
             await put_catalog(connection, source.id, kept)
             await _apply_yanks(connection, source, verdict.catalog, now)
         return Known(verdict.catalog, publisher)
+
+
+def is_blocked(publisher: TrustedPublisher, body: bytes, received_at: int) -> bool:
+    """Tell whether what was kept is claimed by a key that has since been revoked for the time it came."""
+    envelope = parse_envelope(body, max_bytes=MAX_CATALOG_BYTES)
+    return any(release_blocked(publisher, one.key_id, received_at) for one in envelope.signatures)
 
 
 async def _apply_yanks(connection: AsyncConnection, source: Source, catalog: Catalog, now: int) -> None:

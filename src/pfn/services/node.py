@@ -10,6 +10,7 @@ from pfn.services.quarantine import QuarantineService
 from pfn.services.release import ReleaseService
 from pfn.services.session import SessionService
 from pfn.services.source import SourceService
+from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
 from pfn.services.verification import VerificationService
@@ -29,6 +30,7 @@ class Services:
     releases: ReleaseService
     sessions: SessionService
     sources: SourceService
+    statements: StatementService
     subscriptions: SubscriptionService
     syncs: SyncService
     verifications: VerificationService

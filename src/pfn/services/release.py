@@ -5,13 +5,14 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfn.domain.release import Release
+from pfn.domain.release import Release, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
 from pfn.domain.verification import Check
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock
 from pfn.services.signature import holds
+from pfn.services.statement import StatementService
 from pfn.services.verification import require_source
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
@@ -31,6 +32,7 @@ class Verdict:
     checks: tuple[Check, ...]
     verified_at: int
     fingerprint: str | None
+    statement: bytes | None = None
 
     @property
     def valid(self) -> bool:
@@ -41,8 +43,9 @@ class Verdict:
 class ReleaseService:
     """Reads what was mirrored."""
 
-    def __init__(self, database: Database, blobs: FileBlobStore, clock: Clock) -> None:
+    def __init__(self, database: Database, blobs: FileBlobStore, statements: StatementService, clock: Clock) -> None:
         self._database = database
+        self._statements = statements
         self._blobs = blobs
         self._clock = clock
 
@@ -54,7 +57,8 @@ class ReleaseService:
     async def find(self, source_id: str, plugin_id: str, version: str | None = None) -> tuple[Source, Release]:
         """Find one offered release, the newest where no version is named.
 
-        Raises PfnError: ``source_unknown``, ``source_suspended``, ``plugin_unknown``, ``release_unknown``.
+        A yanked release is found only by its version, a blocked one not at all. Raises PfnError: ``source_unknown``,
+        ``source_suspended``, ``plugin_unknown``, ``release_unknown``, ``release_yanked``, ``release_blocked``.
         """
         source = await require_source(self._database, source_id)
         if source.status is SourceStatus.SUSPENDED:
@@ -65,9 +69,14 @@ class ReleaseService:
         async with self._database.read() as connection:
             release = await get_release(connection, source_id, plugin_id, version)
             if release is not None:
+                if release.block_reason is not None:
+                    raise PfnError(Code.RELEASE_BLOCKED, release.block_reason)
                 return source, release
             key = (source_id, plugin_id)
             known = (await list_releases(connection, [key]))[key] if is_slug(plugin_id) else ()
+        if known and version is None:
+            reasons = "; ".join(f"{one.version}: {one.yank_reason or one.block_reason}" for one in known[:5])
+            raise PfnError(Code.RELEASE_YANKED, f"Every version of {plugin_id} was withdrawn. {reasons}")
         if not known:
             raise PfnError(Code.PLUGIN_UNKNOWN, f"{source_id} has no mirrored plugin {plugin_id!r}.")
         versions = ", ".join(one.version for one in known[:10])
@@ -84,6 +93,10 @@ class ReleaseService:
         """Hash the stored bytes and check the stored signature now. Raises PfnError as ``find`` does."""
         source, release = await self.find(source_id, plugin_id, version)
         checks = [*await asyncio.to_thread(self._check_bytes, release), _check_signature(release)]
+        statement = None
+        if release.level is SignatureLevel.ARTIFACT:
+            statement, more = await self._statements.recheck(source, release)
+            checks += more
         key = release.signature.public_key if release.signature else None
         return Verdict(
             release=release,
@@ -91,6 +104,7 @@ class ReleaseService:
             checks=tuple(checks),
             verified_at=int(self._clock()),
             fingerprint=parse_public_key(key).fingerprint if key else None,
+            statement=statement,
         )
 
     def _check_bytes(self, release: Release) -> list[Check]:

@@ -1,7 +1,8 @@
 """What a v2 publisher lists now, every entry with its verified statement (protocol.md sections 3.2 and 3.4).
 
-A statement is fetched once and kept. Where versions were skipped, the row is walked back by the signed name of the
-version before, so that nothing is left out unseen. A statement that does not hold spoils its own release alone.
+A statement is fetched once and kept. Where some were missed, those in between are fetched by their number, so that
+nothing is left out unseen. What a key signed that is revoked for that time is no longer the head of anything. A
+statement that does not hold spoils its own release alone.
 """
 
 import asyncio
@@ -15,13 +16,13 @@ from pfn.protocol.document import Head
 from pfn.protocol.dsse import Envelope, parse_envelope
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.release_statement import VerifiedStatement, read_statement, verify_statement_chain
-from pfn.services.catalog import CatalogService, Known
+from pfn.services.catalog import CatalogService, Known, is_blocked
 from pfn.services.clock import Clock
 from pfn.services.evidence import record_evidence
 from pfn.services.listing import Offer
 from pfn.services.mirror import Refusal
 from pfn.storage.database import Database
-from pfn.storage.signed_document import StoredStatement, add_statement, newest_statements
+from pfn.storage.signed_document import StoredStatement, add_statement, list_statements
 from pfn.storage.source import get_source
 
 LONGEST_ROW = 500
@@ -61,19 +62,26 @@ class SignedListingService:
         known = await self._catalogs.refresh(source)
         now = self._clock()
         async with self._database.read() as connection:
-            statements = await newest_statements(connection, source.id)
+            kept = await list_statements(connection, source.id)
+        statements = [one for one in kept if not is_blocked(known.publisher, one.envelope, one.received_at)]
+        by_release = {(one.plugin_id, one.version): one for one in reversed(statements)}
+        newest = {one.plugin_id: one for one in statements}
         turns = asyncio.Semaphore(self._concurrency)
 
         async def look(listed: ListedRelease) -> Listing | Refusal:
             bare = Listing(listed.slug, listed.slug, listed.version, None)
             key = (listed.slug, listed.version)
-            if not recheck and (key in mirrored or waits(failures.get(key), now)):
+            stated = by_release.get(key)
+            same = key in mirrored and stated is not None and stated.head.payload_hash == listed.statement
+            if not recheck and (same or waits(failures.get(key), now)):
                 return bare
             async with turns:
                 try:
-                    return await self._read(source, known, listed, statements.get(listed.slug))
+                    listing = await self._read(source, known, listed, stated, newest.get(listed.slug))
+                    await self._compare(source, listing, mirrored.get(key), stated)
                 except PfnError as error:
                     return Refusal(bare, error)
+                return listing
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(look(listed)) for listed in known.catalog.releases]
@@ -86,13 +94,17 @@ class SignedListingService:
         )
 
     async def _read(
-        self, source: Source, known: Known, listed: ListedRelease, stored: StoredStatement | None
+        self,
+        source: Source,
+        known: Known,
+        listed: ListedRelease,
+        stated: StoredStatement | None,
+        newest: StoredStatement | None,
     ) -> Listing:
-        if stored is not None and stored.head.payload_hash == listed.statement:
-            row = [stored.envelope]
-            head = None
+        if stated is not None and stated.head.payload_hash == listed.statement:
+            row, head = [stated.envelope], None
         else:
-            head = _head_to_follow(known, listed, stored)
+            head = _head_to_follow(known, listed, newest)
             row = await self._fetch_row(source, listed, head)
         envelopes = [parse_envelope(body) for body in row]
         try:
@@ -105,34 +117,48 @@ class SignedListingService:
                 endorsed_by=known.catalog,
             )
         except SecurityError as error:
-            if error.code is Code.STATEMENT_FORK and stored is not None:
-                await self._record_fork(source, listed, error, stored.envelope, row[0])
+            if error.code is Code.STATEMENT_FORK and newest is not None:
+                await self._record_conflict(source, listed.slug, listed.version, error, newest.envelope, row[0])
             raise
-        newest = believed.newest
-        check_listed(known.catalog, slug=listed.slug, version=listed.version, head=newest.head)
-        if head is not None or stored is None:
+        check_listed(known.catalog, slug=listed.slug, version=listed.version, head=believed.newest.head)
+        if row[-1] != (stated.envelope if stated else None):
             await self._keep(source, envelopes, row)
-        return _listing(newest, row[-1], listed.url)
+        return _listing(believed.newest, row[-1], listed.url)
+
+    async def _compare(
+        self, source: Source, listing: Listing, sha256: str | None, stated: StoredStatement | None
+    ) -> None:
+        """Refuse a second statement that gives a mirrored version other bytes: both are kept as evidence."""
+        if listing.signed is None or sha256 is None or listing.signed.verified.statement.sha256 == sha256:
+            return
+        error = SecurityError(
+            Code.RELEASE_CONFLICT,
+            f"The publisher signed other bytes (SHA-256 {listing.signed.verified.statement.sha256}) for {listing.slug} "
+            f"{listing.version} than it did before ({sha256}). The first bytes stay.",
+        )
+        if stated is not None:
+            envelope = listing.signed.envelope
+            await self._record_conflict(source, listing.slug, listing.version, error, stated.envelope, envelope)
+        raise error
 
     async def _fetch_row(self, source: Source, listed: ListedRelease, head: Head | None) -> list[bytes]:
-        """Fetch the listed statement and, back to the known one, all before it."""
-        row = [await self._documents.get_statement(source.instance_url, listed.slug, listed.version)]
-        statement = read_statement(parse_envelope(row[0]))
-        while head is not None and statement.sequence > head.sequence + 1:
-            if statement.previous_version is None or len(row) == LONGEST_ROW:
+        """Fetch the listed statement and all between the known one and it (docs/decisions/006)."""
+        newest = await self._documents.get_statement(source.instance_url, listed.slug, listed.version)
+        if head is None:
+            return [newest]
+        # The number counts that is signed, not the catalogue's: the two are compared later.
+        last = read_statement(parse_envelope(newest)).sequence
+        row: list[bytes] = []
+        for sequence in range(head.sequence + 1, min(last, head.sequence + LONGEST_ROW)):
+            body = await self._documents.get_statement_of_sequence(source.instance_url, listed.slug, sequence)
+            if body is None:
                 raise SecurityError(
                     Code.STATEMENT_GAP,
-                    f"Statement {statement.sequence} of {listed.slug} does not lead back to {head.sequence}, "
-                    "which is known.",
+                    f"Statement {sequence} of {listed.slug} is missing between {head.sequence}, which is known, "
+                    f"and {last}, which is listed.",
                 )
-            row.insert(
-                0, await self._documents.get_statement(source.instance_url, listed.slug, statement.previous_version)
-            )
-            before = read_statement(parse_envelope(row[0]))
-            if before.sequence >= statement.sequence:
-                raise SecurityError(Code.STATEMENT_CHAIN, f"The statements of {listed.slug} lead in a circle.")
-            statement = before
-        return row
+            row.append(body)
+        return [*row, newest]
 
     async def _keep(self, source: Source, envelopes: list[Envelope], row: list[bytes]) -> None:
         now = int(self._clock())
@@ -143,21 +169,15 @@ class SignedListingService:
                 stored = StoredStatement(statement.slug, statement.version, head, body, now)
                 await add_statement(connection, source.id, stored)
 
-    async def _record_fork(
-        self, source: Source, listed: ListedRelease, error: SecurityError, first: bytes, second: bytes
+    async def _record_conflict(
+        self, source: Source, slug: str, version: str, error: SecurityError, first: bytes, second: bytes
     ) -> None:
+        now = int(self._clock())
         async with self._database.write() as connection:
             current = await get_source(connection, source.id, lock=True)
             if current is not None:
                 await record_evidence(
-                    connection,
-                    current,
-                    error,
-                    first,
-                    second,
-                    now=int(self._clock()),
-                    plugin_id=listed.slug,
-                    version=listed.version,
+                    connection, current, error, first, second, now=now, plugin_id=slug, version=version
                 )
 
 

@@ -20,6 +20,7 @@ from pfn.services.verification import require_source, unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import forget_source_releases
+from pfn.storage.signed_document import Evidence, forget_signed_documents, list_evidence
 from pfn.storage.source import (
     add_source,
     change_source,
@@ -35,6 +36,7 @@ from pfn.storage.verification import VerificationSummary, list_verifications, su
 
 _NO_VERIFICATIONS = VerificationSummary(last_result=None, successful=0, response_time_avg=None)
 _HISTORY = 20
+CUSTODY_COOL_DOWN_S = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,68 @@ class SourceService:
             details = describe("source_policy", f"Unsigned plugins of {source_id} {said}.", allow_unsigned=allow)
             await add_activities(connection, [self._event(source, actor, details)])
         return replace(source, allow_unsigned=allow)
+
+    async def lift_gates(self, actor: str, source_id: str) -> Source:
+        """Take a source's gates off after an operator looked at the evidence, which stays on record.
+
+        Raises PfnError: ``source_unknown``; ``wrong_state`` where there is none.
+        """
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            if source is None or source.status is SourceStatus.REMOVED:
+                raise unknown_source(source_id)
+            if not source.gates:
+                raise PfnError(Code.WRONG_STATE, f"{source_id} has no gate to lift.")
+            lifted = replace(source, gates=())
+            await change_source(connection, source_id, gates=())
+            await refresh_trust(connection, lifted, self._clock())
+            sentence = f"The gates of {source_id} ({', '.join(source.gates)}) were lifted."
+            await add_activities(connection, [self._event(source, actor, describe("gates_lifted", sentence))])
+        return lifted
+
+    async def reset_custody(self, actor: str, source_id: str, public_key: str) -> Source:
+        """Give a source another key, after its publisher lost all of them or sold it (facts: threats b.6).
+
+        Its signed documents start over, nothing new is served for seven days, and it must prove the new key. What was
+        mirrored stays. Raises PfnError: ``source_unknown``, ``invalid_public_key``; ``wrong_state`` for the same key.
+        """
+        key = parse_public_key(public_key)
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            if source is None or source.status is SourceStatus.REMOVED:
+                raise unknown_source(source_id)
+            if source.public_key == key.pem:
+                raise PfnError(Code.WRONG_STATE, "That is the registered key already; there is nothing to reset.")
+            changed: dict[str, object] = {
+                "public_key": key.pem,
+                "status": SourceStatus.PENDING,
+                "status_code": None,
+                "status_detail": None,
+                "verified_since": None,
+                "signing_oracle": False,
+                "oracle_probed_at": None,
+                "cool_down_until": now + CUSTODY_COOL_DOWN_S,
+            }
+            await change_source(connection, source_id, **changed)
+            await forget_signed_documents(connection, source_id)
+            old = parse_public_key(source.public_key).fingerprint
+            sentence = (
+                f"{source_id} changed hands: {old} gave way to {key.fingerprint}. "
+                "It must prove the new key, and nothing new of it is served for seven days."
+            )
+            details = describe("custody_reset", sentence, old_key=old, new_key=key.fingerprint)
+            await add_activities(connection, [self._event(source, actor, details)])
+            after = await get_source(connection, source_id)
+            assert after is not None  # it was read in this transaction
+            await refresh_trust(connection, after, now)
+        return after
+
+    async def evidence(self, source_id: str) -> Sequence[Evidence]:
+        """Give the evidence against a source. Raises PfnError (``source_unknown``)."""
+        await require_source(self._database, source_id)
+        async with self._database.read() as connection:
+            return await list_evidence(connection, source_id)
 
     async def remove(self, actor: str, source_id: str, *, purge: bool = False) -> Removal:
         """Remove a source: its plugins are offered no more, its subscriptions end.

@@ -4,10 +4,12 @@ One sync of a source runs at a time in this process. Its progress is a row that 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.domain.quarantine import Quarantined, belongs_in_quarantine
@@ -17,15 +19,16 @@ from pfn.domain.trust import Gate
 from pfn.outbound.publisher import PublisherClient
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.services.clock import Clock
-from pfn.services.listing import list_v1
+from pfn.services.evidence import record_evidence
+from pfn.services.listing import Offer, list_v1
 from pfn.services.mirror import MirrorService, Refusal
 from pfn.services.signed_listing import SignedListingService
-from pfn.services.trust import refresh_trust
+from pfn.services.trust import is_failed_proof, refresh_trust
 from pfn.services.verification import require_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.quarantine import put_quarantined
-from pfn.storage.release import known_releases
+from pfn.storage.release import get_release, known_releases
 from pfn.storage.source import change_source, get_source
 from pfn.storage.subscription import list_subscriptions
 from pfn.storage.sync import (
@@ -120,6 +123,8 @@ class SyncService:
             offer = await list_v1(self._publishers, source)
         else:
             offer = await self._signed_listings.offer(source, known, failures, recheck=recheck)
+            # Listing may have walked new key documents: other hands, or a contradiction, count from now on.
+            source = require_verified(await require_source(self._database, sync.source_id))
         allow_unsigned = self._allow_unsigned if source.allow_unsigned is None else source.allow_unsigned
         plan = plan_sync(
             offer.listings,
@@ -130,18 +135,37 @@ class SyncService:
             allow_unsigned=allow_unsigned,
             recheck=recheck,
         )
-        fetch, detail = self._hold_in_cool_down(source, plan.fetch)
+        fetch, detail = self._hold_back(source, plan.fetch)
         async with self._database.write() as connection:
             await change_source(connection, source.id, author=offer.author)
             await clear_failure(connection, source.id, "", "")
             await change_sync(connection, sync.id, total=offer.total, wanted=len(fetch), detail=detail)
+        await self._forget_superseded(source, offer, failures)
         await self._record_refusals(source, offer.unreadable, failures)
         mirrored, failed = await self._mirror_batches(sync, source, fetch, failures, allow_unsigned)
         await self._finish(sync, source, mirrored, failed + len(offer.unreadable))
         return offer.author
 
-    def _hold_in_cool_down(self, source: Source, fetch: Sequence[Listing]) -> tuple[Sequence[Listing], str | None]:
-        """Take nothing new of a source that changed hands a short while ago (facts: threats b.6)."""
+    async def _forget_superseded(
+        self, source: Source, offer: Offer, failures: Mapping[tuple[str, str], SyncFailure]
+    ) -> None:
+        """Forget what failed and is listed no more; a failed proof is remembered, for it weighs on trust."""
+        listed = {(one.slug, one.version) for one in offer.listings}
+        listed |= {(one.listing.slug, one.listing.version) for one in offer.unreadable}
+        gone = [
+            failure
+            for key, failure in failures.items()
+            if key != ("", "") and key not in listed and not is_failed_proof(failure.code)
+        ]
+        if gone:
+            async with self._database.write() as connection:
+                for failure in gone:
+                    await clear_failure(connection, source.id, failure.plugin_id, failure.version)
+
+    def _hold_back(self, source: Source, fetch: Sequence[Listing]) -> tuple[Sequence[Listing], str | None]:
+        """Take nothing new of a source that contradicts itself, or changed hands a short while ago (threats b.6)."""
+        if Gate.EQUIVOCATION.value in source.gates:
+            return (), f"{source.id} contradicted itself in this very sync; nothing new of it is taken."
         until = source.cool_down_until
         if until is None or self._clock() >= until:
             return fetch, None
@@ -196,6 +220,8 @@ class SyncService:
                     sha256=refusal.blob.sha256 if refusal.blob else None,
                 )
                 await put_failure(connection, failure)
+                if error.code is Code.RELEASE_CONFLICT and refusal.blob is not None:
+                    await _record_conflict(connection, source, refusal, now)
                 if belongs_in_quarantine(error.code):
                     await put_quarantined(connection, _quarantined(source, refusal, now))
                 # The feed hears of a failure when it is new, not each time it repeats.
@@ -280,6 +306,26 @@ def _refuse_gated(source: Source) -> None:
             f"{source.id} contradicted itself; nothing new of it is taken until you have looked at the evidence and "
             f"decided: pfn source lift-gate {source.id}",
         )
+
+
+async def _record_conflict(connection: AsyncConnection, source: Source, refusal: Refusal, now: int) -> None:
+    """Keep what there is of both sides: of v1, the digests, for its signatures cover no bytes."""
+    listing = refusal.listing
+    known = await get_release(connection, source.id, listing.slug, listing.version)
+    current = await get_source(connection, source.id, lock=True)
+    if known is None or current is None or refusal.blob is None or listing.signed is not None:
+        return
+    first, second = (f"SHA-256 {digest}\n".encode() for digest in (known.blob.sha256, refusal.blob.sha256))
+    await record_evidence(
+        connection,
+        current,
+        refusal.error,
+        first,
+        second,
+        now=now,
+        plugin_id=listing.slug,
+        version=listing.version,
+    )
 
 
 def _quarantined(source: Source, refusal: Refusal, now: int) -> Quarantined:

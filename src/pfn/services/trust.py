@@ -47,7 +47,7 @@ async def explain_trust(connection: AsyncConnection, source: Source, now: float)
     failed = [
         Observation(float(failure.last_failed), 0.0)
         for failure in await list_failures(connection, source.id)
-        if failure.code in _SECURITY_CODES
+        if is_failed_proof(failure.code)
     ]
     evidence = TrustEvidence(
         signatures=(*signed, *failed),
@@ -74,6 +74,11 @@ async def _find_gates(connection: AsyncConnection, source: Source, now: float) -
     }
     found |= dict.fromkeys((gate for gate in Gate if gate.value in source.gates), True)
     return frozenset(gate for gate, holds in found.items() if holds)
+
+
+def is_failed_proof(code: str) -> bool:
+    """Tell whether a recorded failure is a failed proof, not just something that did not come."""
+    return code in _SECURITY_CODES
 
 
 def _is_proof(verification: Verification) -> bool:

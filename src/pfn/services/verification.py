@@ -232,13 +232,13 @@ class VerificationService:
         if source.oracle_probed_at is not None and now - source.oracle_probed_at < PROBE_EVERY_S:
             return
         probe = new_probe(self._random_bytes)
+        signature = None
         try:
             timed = await self._publishers.prove_ownership(source.instance_url, source.username, probe)
+            signature = parse_signature(timed.proof.signature)
         except PfnError as error:
-            if error.code in {Code.OWNERSHIP_REFUSED, Code.PUBLISHER_DOCUMENT}:
-                attempt.signs_anything = False
-            return
-        signature = parse_signature(timed.proof.signature)
+            if error.code not in {Code.OWNERSHIP_REFUSED, Code.PUBLISHER_DOCUMENT}:
+                return  # it could not be asked, so nothing is known
         attempt.signs_anything = signature is not None and any(verify(key, probe.encode(), signature) for key in keys)
         sentence = ORACLE_SENTENCE if attempt.signs_anything else "It does not sign what it should not."
         attempt.checks.append(Check("oracle_probe", not attempt.signs_anything, sentence))

@@ -1,13 +1,16 @@
 """Judge zips in other processes, once per digest, so that inflating strangers' bytes never holds up a reader.
 
-The processes start with the first zip and share nothing with this one; one that dies (out of memory, say) is a
-refusal of the zip it worked on, not the end of the node. A digest that was judged under today's rules is not judged
-again, whoever brings it.
+The processes start with the first zip, end with this one and share nothing with it. One that dies (out of memory, say)
+is a refusal of the zip it worked on, not the end of the node. A digest that was judged under today's rules is not
+judged again, whoever brings it.
 """
 
 import asyncio
 import mmap
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -36,7 +39,7 @@ class ZipCheck:
         if self._pool is None:
             # "spawn" shares no locks and no connections with this process.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context)
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_follow_parent)
         try:
             report = await asyncio.get_running_loop().run_in_executor(self._pool, _inspect, path)
         except BrokenProcessPool as error:
@@ -49,6 +52,18 @@ class ZipCheck:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _follow_parent() -> None:
+    """End this process when the node does, however it ended: a killed node must leave nobody behind."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it runs in a child only
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _inspect(path: Path) -> ZipReport:

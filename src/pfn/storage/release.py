@@ -19,6 +19,7 @@ from pfn.wordpress.version import sort_versions
 async def add_release(connection: AsyncConnection, release: Release, verdict: ZipVerdict) -> None:
     """Insert a release and its blob; the database refuses a version that is there already."""
     blob = release.blob
+    judged = {"report": verdict.to_json(), "rules": RULES}
     await connection.execute(
         insert_or(connection, blobs)
         .values(
@@ -28,10 +29,10 @@ async def add_release(connection: AsyncConnection, release: Release, verdict: Zi
             size=blob.size,
             stored_at=release.mirror_date,
             manifest=list(verdict.manifest),
-            report=verdict.to_json(),
-            rules=RULES,
+            **judged,
         )
-        .on_conflict_do_nothing()
+        # The same bytes under newer rules have a newer verdict.
+        .on_conflict_do_update(index_elements=["sha256"], set_=judged)
     )
     signature = release.signature
     await connection.execute(

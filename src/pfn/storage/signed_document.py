@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import RowMapping, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.document import Head
@@ -104,17 +104,11 @@ async def add_statement(connection: AsyncConnection, source_id: str, statement: 
     await connection.execute(insert_or(connection, release_statements).values(row).on_conflict_do_nothing())
 
 
-async def newest_statements(connection: AsyncConnection, source_id: str) -> dict[str, StoredStatement]:
-    """Give the newest statement of every plugin of a source."""
+async def list_statements(connection: AsyncConnection, source_id: str) -> Sequence[StoredStatement]:
+    """Give every statement of a source, by plugin in the order of their sequence."""
     table = release_statements
-    query = select(table).where(table.c.source_id == source_id).order_by(table.c.sequence)
-    found = {}
-    for row in (await connection.execute(query)).mappings():
-        head = Head(row["sequence"], row["payload_sha256"])
-        found[row["plugin_id"]] = StoredStatement(
-            row["plugin_id"], row["version"], head, row["envelope"], row["received_at"]
-        )
-    return found
+    query = select(table).where(table.c.source_id == source_id).order_by(table.c.plugin_id, table.c.sequence)
+    return [_read_statement(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def get_statement(
@@ -129,10 +123,12 @@ async def get_statement(
         .limit(1)
     )
     row = (await connection.execute(query)).mappings().first()
-    if row is None:
-        return None
+    return None if row is None else _read_statement(row)
+
+
+def _read_statement(row: RowMapping) -> StoredStatement:
     head = Head(row["sequence"], row["payload_sha256"])
-    return StoredStatement(plugin_id, version, head, row["envelope"], row["received_at"])
+    return StoredStatement(row["plugin_id"], row["version"], head, row["envelope"], row["received_at"])
 
 
 async def put_catalog(connection: AsyncConnection, source_id: str, catalog: StoredCatalog) -> None:
