@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pfn.protocol.errors import Code, PfnError
 from pfn.publisher.profile import read_profile, write_profile
 
+GOOD = {"username": "alice", "public_url": "https://a.example", "member_since": date(2024, 1, 2)}
+
 line = st.text(min_size=1, max_size=200).filter(str.isprintable)
 
 
@@ -18,7 +20,7 @@ line = st.text(min_size=1, max_size=200).filter(str.isprintable)
     github=st.none() | line,
     twitter=st.none() | line,
     website=st.none() | st.just("https://a.example/?q=%22#x"),
-    public_url=st.none() | st.just("https://plugins.example.com/alice"),
+    public_url=st.sampled_from(["https://plugins.example.com/alice", "http://127.0.0.1:8100"]),
 )
 def test_what_is_written_reads_back_the_same(**values: object) -> None:
     profile = read_profile({"username": "al.ice-1", **values}, "test")
@@ -26,13 +28,13 @@ def test_what_is_written_reads_back_the_same(**values: object) -> None:
 
 
 def test_the_lines_left_to_fill_in_are_valid_settings() -> None:
-    text = write_profile(read_profile({"username": "alice", "member_since": date(2024, 1, 2)}, "test"))
+    text = write_profile(read_profile(GOOD, "test"))
     filled = "\n".join(line.removeprefix("# ") if " = " in line else "" for line in text.splitlines())
-    assert read_profile(tomllib.loads(filled), "test").public_url == "https://plugins.example.com"
+    assert read_profile(tomllib.loads(filled), "test").website == "https://example.com"
 
 
 def test_a_public_url_takes_its_one_spelling() -> None:
-    values = {"username": "alice", "member_since": date(2024, 1, 2), "public_url": "HTTPS://Plugins.Example.com:443/"}
+    values = {**GOOD, "public_url": "HTTPS://Plugins.Example.com:443/"}
     assert read_profile(values, "test").public_url == "https://plugins.example.com"
 
 
@@ -57,7 +59,7 @@ def test_a_public_url_takes_its_one_spelling() -> None:
     ],
 )
 def test_what_is_refused_is_named_with_its_origin(name: str, value: object) -> None:
-    values = {"username": "alice", "member_since": date(2024, 1, 2), name: value}
+    values = {**GOOD, name: value}
     with pytest.raises(PfnError) as caught:
         read_profile(values, "publisher.toml")
     assert caught.value.code is Code.CONFIG_INVALID

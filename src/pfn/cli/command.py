@@ -19,6 +19,7 @@ import httpx
 import typer
 
 from pfn.cli.log import configure_logging
+from pfn.cli.output import say, show_json
 from pfn.client.node import NodeClient
 from pfn.protocol.errors import Code, PfnError
 from pfn.settings import load_settings
@@ -110,3 +111,12 @@ async def connect(node: str | None, key: str | None, data: Path | None) -> Async
         httpx.AsyncClient(transport=transport, base_url=settings.address, headers=headers, timeout=None) as http,  # noqa: S113  # in-process
     ):
         yield NodeClient(http)
+
+
+async def post_and_say(client: NodeClient, path: str, body: dict[str, object], *, as_json: bool) -> None:
+    """Do what most commands do: post, and print the answer's message or, for programs, the answer."""
+    answer = await client.post(path, body)
+    if as_json:
+        show_json(answer)
+    else:
+        say(answer["message"])

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 refused or failed, and the sentence says why; 2 wrong usag
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,7 +19,9 @@ from pfn.protocol.errors import Code, PfnError
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
-out = Console(highlight=False)
+# Into a pipe, lines may be long: what reads them has no edge to wrap at.
+PIPE_WIDTH = 200
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
@@ -29,7 +32,10 @@ def show_json(value: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print a table, or the sentence ``empty``. Cells are text from strangers: markup in them is inert."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        # An id that is cut short is no id.
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(escape("" if cell is None else printable(str(cell))) for cell in row))
     if table.row_count:

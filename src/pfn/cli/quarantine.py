@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pfn.cli.command import node_command
+from pfn.cli.command import node_command, post_and_say
 from pfn.cli.options import Json
 from pfn.cli.output import FAILED, say, show_json, show_table, when
 from pfn.client.node import NodeClient
@@ -72,8 +72,4 @@ async def drop(client: NodeClient, item_id: ItemId, as_json: Json = False) -> No
 
     Example: pfn quarantine drop 7
     """
-    answer = await client.post("/federation/drop-quarantined", {"id": item_id})
-    if as_json:
-        show_json(answer)
-    else:
-        say(answer["message"])
+    await post_and_say(client, "/federation/drop-quarantined", {"id": item_id}, as_json=as_json)

@@ -1,12 +1,12 @@
 """``pfn source``: add, list, show, verify, update, suspend, resume, allow-unsigned, remove."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pfn.cli.command import node_command
-from pfn.cli.options import Json, SourceId
+from pfn.cli import custody
+from pfn.cli.command import node_command, post_and_say
+from pfn.cli.options import Json, SourceId, read_key
 from pfn.cli.output import FAILED, printable, say, show_facts, show_json, show_table, when
 from pfn.cli.progress import await_verification
 from pfn.client.node import NodeClient
@@ -17,6 +17,7 @@ source = typer.Typer(help="Publishers this node knows: register them, prove them
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(source, name="source", no_args_is_help=True)
+    custody.register(source)
 
 
 @node_command(source, "add")
@@ -42,7 +43,7 @@ async def add(
 
     Example: pfn source add https://plugins.example.com --username alice --public-key alice.pem
     """
-    key = _read_key(public_key) if public_key is not None else await _ask_for_key(client, url, yes=yes)
+    key = read_key(public_key) if public_key is not None else await _ask_for_key(client, url, yes=yes)
     answer = await client.post(
         "/federation/add-source",
         {"instance_url": url, "username": username, "public_key": key, "allow_unsigned": allow_unsigned},
@@ -106,6 +107,9 @@ async def show(client: NodeClient, source_id: SourceId, as_json: Json = False) -
             ("subscribers", row["subscriber_count"]),
             ("last sync", when(row["last_sync"])),
             ("next retry", when(status["next_retry"])),
+            ("protocol", "v2, signed documents" if row["generation"] == 2 else "v1, metadata signatures"),
+            ("signing oracle", "yes: it signs any text it is sent" if row["signing_oracle"] else "no"),
+            ("takes nothing new until", when(row["cool_down_until"])),
             ("unsigned", {True: "accepted", False: "held back", None: "as the node's setting"}[row["allow_unsigned"]]),
         )
     )
@@ -151,7 +155,7 @@ async def update(client: NodeClient, source_id: SourceId, as_json: Json = False)
 
     Example: pfn source update alice@plugins.example.com
     """
-    await _post(client, "/federation/update-source", {"sourceId": source_id}, as_json=as_json)
+    await post_and_say(client, "/federation/update-source", {"sourceId": source_id}, as_json=as_json)
 
 
 @node_command(source, "suspend")
@@ -165,7 +169,7 @@ async def suspend(
 
     Example: pfn source suspend alice@plugins.example.com --reason "key under review"
     """
-    await _post(client, "/federation/suspend-source", {"sourceId": source_id, "reason": reason}, as_json=as_json)
+    await post_and_say(client, "/federation/suspend-source", {"sourceId": source_id, "reason": reason}, as_json=as_json)
 
 
 @node_command(source, "resume")
@@ -174,7 +178,7 @@ async def resume(client: NodeClient, source_id: SourceId, as_json: Json = False)
 
     Example: pfn source resume alice@plugins.example.com
     """
-    await _post(client, "/federation/resume-source", {"sourceId": source_id}, as_json=as_json)
+    await post_and_say(client, "/federation/resume-source", {"sourceId": source_id}, as_json=as_json)
 
 
 @node_command(source, "allow-unsigned")
@@ -217,23 +221,7 @@ async def remove(
     if not yes:
         what = "and delete its releases for good" if purge else "; its plugins are offered no more, subscriptions end"
         typer.confirm(f"Remove {source_id} {what}?", abort=True)
-    await _post(client, "/federation/remove-source", {"sourceId": source_id, "purge": purge}, as_json=as_json)
-
-
-async def _post(client: NodeClient, path: str, body: dict[str, object], *, as_json: bool) -> None:
-    answer = await client.post(path, body)
-    if as_json:
-        show_json(answer)
-    else:
-        say(answer["message"])
-
-
-def _read_key(given: str) -> str:
-    path = Path(given)
-    # The key's own text may be too long for a file name, which some systems call an error.
-    if len(given) < 1000 and "\n" not in given and path.is_file():
-        return path.read_text(encoding="utf-8")
-    return given
+    await post_and_say(client, "/federation/remove-source", {"sourceId": source_id, "purge": purge}, as_json=as_json)
 
 
 async def _ask_for_key(client: NodeClient, url: str, *, yes: bool) -> str:

@@ -1,20 +1,21 @@
 """Answers that a client may hold already, and zips as bytes: conditional requests (RFC 9110 section 13) and sending.
 
-A zip is sent from the file that was judged or not at all: a file that has changed since is noticed when it is opened,
-and one that is overwritten while it is sent breaks the connection off rather than pass for whole.
+A zip is sent with the length that was signed or not at all; one that is cut short while it is sent breaks the
+connection off rather than pass for whole.
 """
 
 import asyncio
 import os
 from collections.abc import Mapping
 from email.utils import formatdate
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pfn.publisher.library import StoredZip, make_stamp
+from pfn.protocol.release_statement import ReleaseStatement
 
 _CHUNK: Final = 256 << 10
 
@@ -26,21 +27,21 @@ def is_unchanged(headers: Headers, etag: str, last_modified: str | None = None) 
     return last_modified is not None and headers.get("if-modified-since") == last_modified
 
 
-def describe_zip(stored: StoredZip) -> dict[str, str]:
-    """Give the headers by which one state of a zip is known."""
+def describe_zip(statement: ReleaseStatement) -> dict[str, str]:
+    """Give the headers by which a zip is known."""
     return {
-        "ETag": f'"{stored.release.sha256}"',
-        "Last-Modified": formatdate(stored.release.released_at, usegmt=True),
+        "ETag": f'"{statement.sha256}"',
+        "Last-Modified": formatdate(statement.released_at, usegmt=True),
     }
 
 
-def open_zip(stored: StoredZip) -> BinaryIO | None:
-    """Open the file of a release; None where it is not the file any more that was judged."""
+def open_zip(path: Path, length: int) -> BinaryIO | None:
+    """Open the file of a release; None where it is not there or not of this length."""
     try:
-        file = stored.path.open("rb")
+        file = path.open("rb")
     except OSError:
         return None
-    if make_stamp(os.fstat(file.fileno())) != stored.stamp:
+    if os.fstat(file.fileno()).st_size != length:
         file.close()
         return None
     return file

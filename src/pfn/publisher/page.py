@@ -11,8 +11,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pfn.publisher.documents import Publisher
-from pfn.publisher.library import Catalog
+from pfn.publisher.site import Site
 
 _templates = Environment(
     loader=PackageLoader("pfn.publisher", "templates"),
@@ -29,13 +28,13 @@ CONTENT_SECURITY_POLICY: Final = (
 )
 
 
-def render_page(publisher: Publisher, catalog: Catalog) -> str:
+def render_page(site: Site) -> str:
     """Give the page as HTML."""
-    template = _templates.get_template("page.html")
-    return template.render(
+    return _templates.get_template("page.html").render(
         style=_STYLE,
-        publisher=publisher,
-        profile=publisher.profile,
-        key=publisher.key.public_key,
-        plugins=catalog.plugins,
+        publisher=site.publisher,
+        profile=site.publisher.profile,
+        document=site.signed.trusted.document,
+        catalog=site.signed.catalog,
+        plugins=site.plugins,
     )

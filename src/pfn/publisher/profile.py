@@ -1,7 +1,7 @@
 """Who publishes: what a publisher says of itself in ``publisher.toml``.
 
-Answers for the values and how they are written down. Every one but the public URL is shown to whoever asks, in
-``/author-data``. It does not touch files or keys.
+Answers for the values and how they are written down. All are shown to whoever asks; username and public URL are signed
+too and cannot change. It does not touch files or keys.
 """
 
 import json
@@ -20,16 +20,16 @@ _Line = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Profile(BaseModel):
-    """One publisher. ``public_url`` is where nodes reach it, in its one spelling; None where that is not fixed."""
+    """One publisher. ``public_url`` is where nodes reach it, its instance URL, in its one spelling."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     username: _Line
+    public_url: _Line
     member_since: date
     website: _Line | None = None
     github: _Line | None = None
     twitter: _Line | None = None
-    public_url: _Line | None = None
 
     @field_validator("username")
     @classmethod
@@ -54,9 +54,7 @@ class Profile(BaseModel):
 
     @field_validator("public_url")
     @classmethod
-    def _normalize_url(cls, text: str | None) -> str | None:
-        if text is None:
-            return None
+    def _normalize_url(cls, text: str) -> str:
         try:
             return normalize_instance_url(text)
         except PfnError as error:
@@ -81,15 +79,14 @@ def write_profile(profile: Profile) -> str:
     """Give the text of ``publisher.toml``, with a line to fill in for each value that is not there."""
     return "\n".join(
         (
-            "# Who publishes the plugin zips in this folder.",
+            "# Who publishes the plugins in this folder, and where. These two are signed: they cannot change.",
             f"username = {_quote(profile.username)}",
+            f"public_url = {_quote(profile.public_url)}",
+            "",
             f"member_since = {profile.member_since.isoformat()}",
             _line("website", profile.website, "https://example.com"),
             _line("github", profile.github, "name"),
             _line("twitter", profile.twitter, "name"),
-            "",
-            "# Where nodes reach this publisher; by default the address it listens on.",
-            _line("public_url", profile.public_url, "https://plugins.example.com"),
             "",
         )
     )

@@ -1,7 +1,7 @@
-"""A folder of plugin zips as a v1 publisher (protocol.md section 2): the HTTP application.
+"""A publisher over HTTP: its signed files (protocol.md section 3), and the v1 endpoints beside them (section 2).
 
-Routes, statuses, caching and the limits of a request. What the documents say is for ``documents``, what there is to
-publish for ``library``. Errors are JSON with the sentence in ``error``. Nothing can be changed from outside.
+Routes, statuses, caching and the limits of a request. What there is to serve is for ``site``, what the v1 documents say
+for ``documents``. Errors are JSON with the sentence in ``error``. Nothing can be changed from outside.
 """
 
 import asyncio
@@ -18,19 +18,20 @@ from starlette.routing import Route
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import parse_json
+from pfn.publisher import paths
 from pfn.publisher.documents import (
     Document,
-    Publisher,
     encode_document,
-    list_plugin,
-    make_author_data,
+    list_features,
     make_federation_info,
     make_plugin_data,
     prove_ownership,
 )
 from pfn.publisher.download import ZipAnswer, describe_zip, is_unchanged, open_zip
-from pfn.publisher.library import Catalog, Library, Plugin
 from pfn.publisher.page import CONTENT_SECURITY_POLICY, render_page
+from pfn.publisher.shelf import Shelf
+from pfn.publisher.signed import signature_file, zip_file
+from pfn.publisher.site import Site
 
 MAX_REQUEST_BYTES: Final = 4096
 
@@ -46,6 +47,7 @@ _NEVER_KEEP: Final = {**_ALWAYS, "Cache-Control": "no-store"}
 # In v1 every bad request is a 400 and every unknown thing a 404.
 _STATUS: Final = {
     Code.INVALID_FIELD: 400,
+    Code.OWNERSHIP_CHALLENGE: 400,
     Code.MALFORMED_JSON: 400,
     Code.BODY_TOO_LARGE: 413,
     Code.SOURCE_UNKNOWN: 404,
@@ -54,44 +56,44 @@ _STATUS: Final = {
 }
 
 
-def build_app(publisher: Publisher, library: Library, *, clock: Callable[[], float] = time.time) -> Starlette:
+def build_app(shelf: Shelf, *, clock: Callable[[], float] = time.time) -> Starlette:
     """Make the application; ``clock`` gives Unix seconds."""
-    site = _Site(publisher, library, clock)
+    handlers = _Handlers(shelf, clock)
     return Starlette(
         routes=[
-            Route("/", site.show_page),
-            Route("/federation-info", site.get_info),
-            Route("/verify-ownership", site.verify_ownership, methods=["POST"]),
-            Route("/author-data", site.get_author_data),
-            Route("/federated/plugin-data", site.get_plugin_data),
-            Route("/plugins/{author}/{slug}/{file}", site.get_zip),
+            Route("/", handlers.show_page),
+            Route("/federation-info", handlers.get_info),
+            Route("/verify-ownership", handlers.verify_ownership, methods=["POST"]),
+            Route("/author-data", handlers.get_author_data),
+            Route("/federated/plugin-data", handlers.get_plugin_data),
+            Route(f"/{paths.WELL_KNOWN}/{{path:path}}", handlers.get_document),
+            Route("/plugins/{path:path}", handlers.get_zip),
         ],
         exception_handlers={PfnError: _refuse, HTTPException: _refuse_request, Exception: _fail},
     )
 
 
-class _Site:
-    """The handlers, and the catalogue's document as it was last written."""
+class _Handlers:
+    """The handlers."""
 
-    def __init__(self, publisher: Publisher, library: Library, clock: Callable[[], float]) -> None:
-        self._publisher = publisher
-        self._library = library
+    def __init__(self, shelf: Shelf, clock: Callable[[], float]) -> None:
+        self._shelf = shelf
         self._clock = clock
         self._began = clock()
-        self._written: tuple[Catalog, bytes] | None = None
 
     async def show_page(self, request: Request) -> Response:
-        page = render_page(self._publisher, await self._library.catalog()).encode()
+        page = render_page(await self._shelf.site()).encode()
         return _answer_unless_held(request, page, HTMLResponse.media_type)
 
     async def get_info(self, request: Request) -> Response:
         del request
-        catalog = await self._library.catalog()
+        site = await self._shelf.site()
         return _answer(
             make_federation_info(
-                self._publisher,
-                [plugin.newest for plugin in catalog.plugins],
-                releases=sum(len(plugin.zips) for plugin in catalog.plugins),
+                site.publisher,
+                [plugin.newest for plugin in site.plugins],
+                features=list_features(site.publisher, answers=True),
+                releases=len(site.zips),
                 now_ms=self._now_ms(),
                 uptime_s=int(self._clock() - self._began),
             )
@@ -99,46 +101,55 @@ class _Site:
 
     async def verify_ownership(self, request: Request) -> Response:
         body = await _read_body(request)
-        return _answer(prove_ownership(self._publisher, parse_json(body), now_ms=self._now_ms()))
+        site = await self._shelf.site()
+        return _answer(prove_ownership(site.publisher, parse_json(body), now_ms=self._now_ms()))
 
     async def get_author_data(self, request: Request) -> Response:
-        self._check_author(_parameter(request, "author"))
-        catalog = await self._library.catalog()
-        if self._written is None or self._written[0] is not catalog:
-            entries = [list_plugin(self._publisher, plugin.newest) for plugin in catalog.plugins]
-            self._written = catalog, encode_document(make_author_data(self._publisher, entries))
-        return _answer_unless_held(request, self._written[1], "application/json")
+        site = await self._find_author(_parameter(request, "author"))
+        return _answer_unless_held(request, site.author_data, "application/json")
 
     async def get_plugin_data(self, request: Request) -> Response:
-        self._check_author(_parameter(request, "author"))
-        plugin = await self._find(_parameter(request, "slug"))
-        releases = [stored.release for stored in plugin.zips]
-        return _answer(make_plugin_data(self._publisher, releases, now_ms=self._now_ms()))
-
-    async def get_zip(self, request: Request) -> Response:
-        self._check_author(request.path_params["author"])
-        slug, name = request.path_params["slug"], request.path_params["file"]
-        plugin = await self._find(slug)
-        stored = next((one for one in plugin.zips if name == f"{slug}.{one.release.version}.zip"), None)
-        if stored is None:
-            raise PfnError(Code.RELEASE_UNKNOWN, "No such version here.")
-        headers = {**_REVALIDATE, **describe_zip(stored)}
-        if is_unchanged(request.headers, headers["ETag"], headers["Last-Modified"]):
-            return Response(status_code=304, headers=headers)
-        file = await asyncio.to_thread(open_zip, stored)
-        if file is None:
-            return _error(503, "The zip is being replaced; ask again in a moment.", {"Retry-After": "1"})
-        return ZipAnswer(file, stored.release.size, headers)
-
-    async def _find(self, slug: str) -> Plugin:
-        plugin = (await self._library.catalog()).find(slug)
+        site = await self._find_author(_parameter(request, "author"))
+        plugin = site.find_plugin(_parameter(request, "slug"))
         if plugin is None:
             raise PfnError(Code.PLUGIN_UNKNOWN, "No such plugin here.")
-        return plugin
+        return _answer(make_plugin_data(site.publisher, plugin.releases, now_ms=self._now_ms()))
 
-    def _check_author(self, author: str) -> None:
-        if author != self._publisher.username:
+    async def get_document(self, request: Request) -> Response:
+        site = await self._shelf.site()
+        content = site.documents.get(f"{paths.WELL_KNOWN}/{request.path_params['path']}")
+        if content is None:
+            raise PfnError(Code.NOT_FOUND, "There is no such document here.")
+        return _answer_unless_held(request, content, "application/json")
+
+    async def get_zip(self, request: Request) -> Response:
+        site = await self._shelf.site()
+        path = f"plugins/{request.path_params['path']}"
+        release = site.zips.get(path.removesuffix(paths.SIGNATURE_SUFFIX))
+        if release is None:
+            raise PfnError(Code.RELEASE_UNKNOWN, "No such version here.")
+        statement, folder = release.statement, self._shelf.folder
+        signature = await asyncio.to_thread(signature_file(folder, statement.slug, statement.version).read_bytes)
+        if path.endswith(paths.SIGNATURE_SUFFIX):
+            return _answer_unless_held(request, signature, "text/plain")
+        headers = {
+            **_REVALIDATE,
+            **describe_zip(statement),
+            "X-Content-Signature": signature.decode("ascii").strip(),
+        }
+        if is_unchanged(request.headers, headers["ETag"], headers["Last-Modified"]):
+            return Response(status_code=304, headers=headers)
+        place = zip_file(folder, statement.slug, statement.version)
+        file = await asyncio.to_thread(open_zip, place, statement.length)
+        if file is None:
+            return _error(503, "The zip is not there as it was signed; its publisher must put it back.")
+        return ZipAnswer(file, statement.length, headers)
+
+    async def _find_author(self, author: str) -> Site:
+        site = await self._shelf.site()
+        if author != site.publisher.username:
             raise PfnError(Code.SOURCE_UNKNOWN, "No such author here.")
+        return site
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -21,6 +21,7 @@ from pfn.protocol.js_json import metadata_message
 from pfn.protocol.strict_json import parse_json
 from pfn.publisher.documents import (
     NAMING_SCHEME,
+    V1_FEATURES,
     Document,
     Publisher,
     encode_document,
@@ -68,6 +69,7 @@ class FakePublisher:
 
     ``faults`` maps a path without query, or ``*`` for all that have none, to a fault. ``key`` signs everything;
     ``proof_key`` the ownership challenges, the same key unless replaced. ``requests`` are all that came, in order.
+    ``now`` is the publisher's own time in Unix seconds; None is the real one.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class FakePublisher:
         self.key = key or SigningKey.generate()
         self.proof_key = self.key
         self.naming_scheme = naming_scheme
+        self.now: int | None = None
         self.faults: dict[str, Fault] = {}
         self.requests: list[Received] = []
         self._announced: dict[str, _Announced] = {}
@@ -142,9 +145,13 @@ class FakePublisher:
         return unquote(urlsplit(self._publisher().zip_url(slug, version)).path)
 
     def _publisher(self) -> Publisher:
-        return Publisher(
-            Profile(username=self.username, member_since=_MEMBER_SINCE), self.key, self.url, self.naming_scheme
-        )
+        profile = Profile(username=self.username, member_since=_MEMBER_SINCE, public_url=self.url)
+        return Publisher(profile, self.url, self.key.public_key, self.key, None, self.naming_scheme)
+
+    @property
+    def present(self) -> int:
+        """What time it is for this publisher, in Unix seconds."""
+        return int(time.time()) if self.now is None else self.now
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -172,31 +179,41 @@ class FakePublisher:
         return request.headers.get("connection", "").lower() != "close"
 
     def _answer(self, request: Received) -> Answer:
-        publisher, now_ms = self._publisher(), int(time.time() * 1000)
+        publisher, now_ms = self._publisher(), self.present * 1000
         newest = [one.release for one in self._announced.values()]
         author = request.query.get("author")
         match request.method, request.path:
             case "GET", "/federation-info":
                 return _document(
-                    make_federation_info(publisher, newest, releases=len(self._zips), now_ms=now_ms, uptime_s=1)
+                    make_federation_info(
+                        publisher,
+                        newest,
+                        features=self._features(),
+                        releases=len(self._zips),
+                        now_ms=now_ms,
+                        uptime_s=1,
+                    )
                 )
             case "POST", "/verify-ownership":
                 return self._prove(request, now_ms)
             case "GET", "/author-data" if author == self.username:
                 entries = [_sign_entry(publisher, announced) for announced in self._announced.values()]
-                return _keepable(request, _document(make_author_data(publisher, entries)))
+                return keepable(request, _document(make_author_data(publisher, entries)))
             case "GET", "/federated/plugin-data" if author == self.username:
                 announced = self._announced.get(request.query.get("slug", ""))
                 if announced and announced.signature == "plugin-data":
                     return _document(make_plugin_data(publisher, [announced.release], now_ms=now_ms))
             case "GET" | "HEAD", path if path in self._zips:
-                return _keepable(request, Answer(200, {"Content-Type": "application/zip"}, self._zips[path]))
+                return keepable(request, Answer(200, {"Content-Type": "application/zip"}, self._zips[path]))
         return _document({"error": "There is nothing here."}, 404)
+
+    def _features(self) -> tuple[str, ...]:
+        return V1_FEATURES
 
     def _prove(self, request: Received, now_ms: int) -> Answer:
         try:
             asked = parse_json(request.body)
-            return _document(prove_ownership(replace(self._publisher(), key=self.proof_key), asked, now_ms=now_ms))
+            return _document(prove_ownership(replace(self._publisher(), v1_key=self.proof_key), asked, now_ms=now_ms))
         except PfnError as error:
             return _document({"error": error.detail}, 404 if error.code is Code.SOURCE_UNKNOWN else 400)
 
@@ -208,10 +225,10 @@ def _sign_entry(publisher: Publisher, announced: _Announced) -> Document:
         case "author-data":
             pass
         case "wrong":
-            other = metadata_message(release.slug, release.name, release.version + ".1", release.short_description)
-            entry["signature"] = publisher.sign(other)
+            other = metadata_message(release.slug, release.name, release.version + ".1", release.description)
+            entry |= publisher.sign_v1(other)
         case "other-key":
-            entry = list_plugin(replace(publisher, key=SigningKey.generate()), release)
+            entry = list_plugin(replace(publisher, v1_key=SigningKey.generate()), release)
         case _:
             del entry["signature"]
     return entry
@@ -221,7 +238,7 @@ def _document(document: Document, status: int = 200) -> Answer:
     return Answer(status, {"Content-Type": "application/json"}, encode_document(document))
 
 
-def _keepable(request: Received, answer: Answer) -> Answer:
+def keepable(request: Received, answer: Answer) -> Answer:
     """Give the answer an ETag, or 304 to who has it."""
     etag = f'"{hashlib.sha256(answer.body).hexdigest()}"'
     if request.headers.get("if-none-match") == etag:
