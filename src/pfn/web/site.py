@@ -15,6 +15,7 @@ from pfn.web.body_limit import BodyLimit
 from pfn.web.headers import SecurityHeaders
 from pfn.web.pages import docs, site_pages
 from pfn.web.pages.error import for_browsers
+from pfn.web.plain_query import PlainQuery
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -56,5 +57,6 @@ def build_site(lifespan: Lifespan, *, max_body_bytes: int, https: bool) -> FastA
     site.add_exception_handler(HTTPException, for_browsers(problem.handle_http))
     site.add_exception_handler(Exception, for_browsers(problem.handle_unexpected))
     site.add_middleware(BodyLimit, limit=max_body_bytes)
+    site.add_middleware(PlainQuery)
     site.add_middleware(SecurityHeaders, https=https)
     return site

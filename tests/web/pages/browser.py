@@ -86,8 +86,10 @@ class Page(HTMLParser):
 class Browser:
     """One person's browser."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.AsyncClient(base_url=url, headers={"Accept": ACCEPT}, follow_redirects=True, timeout=60)
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.http = httpx.AsyncClient(
+            base_url=url, headers={"Accept": ACCEPT}, follow_redirects=True, timeout=60, transport=transport
+        )
 
     async def open(self, path: str, **query: str) -> Page:
         """Open a page."""

@@ -1,14 +1,25 @@
-"""Browsers of an operator, a subscriber and a stranger, on the module's node; and a publisher to register."""
+"""Browsers of an operator, a subscriber and a stranger, on the module's node; and a publisher to register.
+
+``held`` is a node of the test's own, in its process, whose time the test holds.
+"""
 
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import httpx
 import pytest
 from tests.support.node import RunningNode
+from tests.threats.conftest import Node, Time
 from tests.web.api.conftest import Api
 from tests.web.pages.browser import Browser
 
+from pfn.app import build_app, prepare
+from pfn.services.access import hash_master_key
+from pfn.settings import Settings
 from pfn.testing.publisher import FakePublisher
+from pfn.testing.publisher_v2 import FakePublisherV2
 
 
 @pytest.fixture
@@ -49,3 +60,48 @@ async def subscriber(node: RunningNode) -> AsyncIterator[Browser]:
     await browser.sign_in(node.create_key("subscriber", owner="agency-blue")["key"])
     yield browser
     await browser.http.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A node whose time stands still: its API, and browsers of its operator and of a stranger."""
+
+    api: Node
+    operator: Browser
+    stranger: Browser
+    clock: Time
+
+    async def register(self, publisher: FakePublisher) -> str:
+        """Add a source, subscribe to everything of it, and give its id."""
+        source_id = await self.api.add(publisher)
+        answer = await self.api.post("subscribe", sourceId=source_id)
+        assert answer.status_code == 200, answer.text
+        return source_id
+
+
+@pytest.fixture
+async def held(tmp_path: Path) -> AsyncIterator[Held]:
+    """A node of the test's own."""
+    key = secrets.token_urlsafe(32)
+    clock = Time()
+    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test")
+    app = build_app(replace(prepare(settings), master_hash=hash_master_key(key)), clock=clock)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=transport, base_url=settings.address, headers={"Authorization": f"Bearer {key}"}, timeout=60
+        ) as http,
+    ):
+        operator, stranger = (Browser(settings.address, transport) for _ in range(2))
+        await operator.sign_in(key)
+        yield Held(Node(http, settings.data), operator, stranger, clock)
+        await operator.http.aclose()
+        await stranger.http.aclose()
+
+
+@pytest.fixture
+async def signing(held: Held) -> AsyncIterator[FakePublisherV2]:
+    """A publisher of signed documents, in the time of the node that is held."""
+    async with FakePublisherV2("alice", now=int(held.clock.now)) as publisher:
+        yield publisher

@@ -13,6 +13,7 @@ from pfn.testing.publisher import FakePublisher
 PAGES = (
     *("/", "/?q=nothing-like-it", "/sign-in", "/docs", "/nowhere", "/activity", "/sources/add"),
     *("/sources/{id}", "/sources/{id}/remove", "/plugins/{id}/hello", "/plugins/{id}/hello/verify"),
+    *("/sources/{id}/lift-gate", "/sources/{id}/custody", "/quarantine", "/quarantine/{item}/drop"),
 )
 STATIC = Path(pfn.web.__file__).parent / "static"
 
@@ -23,10 +24,18 @@ async def pages(
 ) -> list[Page]:
     """One page, as the operator and as a stranger sees it."""
     path: str = request.param
+    if path == "/quarantine/{item}/drop":
+        publisher.add_plugin("bad", "1.0.0", content=b"no zip")
+        source_id = await api.add(publisher)
+        await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
+        path = path.format(item=(await api.get("quarantine", sourceId=source_id))[0]["id"])
     if "{id}" in path:
         publisher.add_plugin("hello", "1.0.0", tags=("a tag",))
         source_id = await api.add(publisher)
         await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
+        # Other bytes for a known version: one in quarantine, evidence, and a gate.
+        publisher.add_plugin("hello", "1.0.0", description="Other bytes.")
+        await api.sync(source_id, recheck=True)
         path = path.replace("{id}", source_id)
     return [await browser.open(path) for browser in (operator, stranger)]
 

@@ -16,7 +16,11 @@ POSTS = {
     "/sources/{id}/policy": "sources:write",
     "/sources/{id}/remove": "sources:write",
     "/sources/{id}/subscribe": "subscriptions:write",
+    "/sources/{id}/lift-gate": "sources:write",
+    "/sources/{id}/custody": "sources:write",
     "/subscriptions/1/end": "subscriptions:write",
+    "/quarantine/1/recheck": "mirror:run",
+    "/quarantine/1/drop": "mirror:run",
 }
 
 
@@ -102,10 +106,13 @@ async def test_a_subscriber_sees_only_the_forms_it_may_send(
     source_id = await api.add(publisher)
     page = await subscriber.open(f"/sources/{source_id}")
     assert {form.action for form in page.forms} == {"/sign-out", f"/sources/{source_id}/subscribe"}
-    assert f"/sources/{source_id}/remove" not in page.links()
+    for operators_own in ("/quarantine", *(f"/sources/{source_id}/{action}" for action in ("remove", "custody"))):
+        assert operators_own not in page.links()
+        assert_refused(await subscriber.open(operators_own), 403, "scope_missing")
     assert "/sources/add" not in (await subscriber.open("/")).links()
     assert_refused(await subscriber.open("/sources/add"), 403, "scope_missing")
-    assert_refused(await subscriber.open(f"/sources/{source_id}/remove"), 403, "scope_missing")
+    for asking in (f"/sources/{source_id}/lift-gate", "/quarantine/1/drop"):
+        assert_refused(await subscriber.open(asking), 403, "scope_missing")
     assert {form.action for form in (await operator.open(f"/sources/{source_id}")).forms} == {
         "/sign-out",
         *(f"/sources/{source_id}/{action}" for action in ("verify", "sync", "suspend", "policy", "subscribe")),

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
-from pfn.domain.release import Plugin, Release
+from pfn.domain.release import Plugin, Release, SignatureLevel
 from pfn.domain.source import AuthorInfo, Source
 from pfn.domain.sync import Sync
 from pfn.domain.trust import Trust
@@ -53,6 +53,10 @@ def show_source_row(source: Source) -> Json:
         "status_detail": source.status_detail,
         "features": list(source.features),
         "allow_unsigned": source.allow_unsigned,
+        "generation": source.generation,
+        "signing_oracle": source.signing_oracle,
+        "gates": list(source.gates),
+        "cool_down_until": source.cool_down_until,
     }
 
 
@@ -166,6 +170,8 @@ def show_release(release: Release, address: str) -> Json:
         "size": release.blob.size,
         "signature_level": release.level.value,
         "mirror_date": release.mirror_date,
+        "yanked": release.yank_reason if release.yanked_at is not None else None,
+        "blocked": release.block_reason,
         "download_url": f"{address}/federation/download?{query}",
         "verify_url": f"{address}/federation/verify?{query}",
     }
@@ -208,7 +214,9 @@ def show_verdict(verdict: Verdict) -> Json:
         "key": verdict.source.public_key if signature is None else signature.public_key,
         "key_fingerprint": verdict.fingerprint,
         "signature": None if signature is None else signature.signature,
-        "signed_message": None if signature is None else signature.message.decode(),
+        "signed_message": None if signature is None else _show_message(release.level, signature.message),
+        "statement": None if verdict.statement is None else verdict.statement.decode(),
+        "yanked": release.yank_reason if release.yanked_at is not None else None,
         "digests": {
             "sha256": release.blob.sha256,
             "sha1": release.blob.sha1,
@@ -219,3 +227,8 @@ def show_verdict(verdict: Verdict) -> Json:
         "verified_at": verdict.verified_at,
         "log": None,
     }
+
+
+def _show_message(level: SignatureLevel, message: bytes) -> str:
+    """Give what the signature is over: v1 signs text, v2 the raw SHA-384, shown in hex."""
+    return message.hex() if level is SignatureLevel.ARTIFACT else message.decode()

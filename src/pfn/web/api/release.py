@@ -1,10 +1,13 @@
 """Plugins and releases: list, download, verify. For everyone, without a key."""
 
+import base64
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from pfn.domain.release import SignatureLevel
 from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
 from pfn.web.api.answers import show_plugin, show_verdict
@@ -29,7 +32,7 @@ async def list_plugins(
     source: Text = None,
     sort: PluginSort = PluginSort.UPDATED,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+    cursor: Annotated[str | None, Query(max_length=8_000)] = None,
 ) -> Response:
     """List mirrored plugins with every version, its digests and signature level."""
     # The newest event's number changes with anything this list could show, so no query is needed to say "same".
@@ -60,7 +63,26 @@ async def download(request: Request, node: Node, source: Required, plugin: Requi
         # A named version never changes; the newest one does.
         "Cache-Control": "public, max-age=300" if version is None else "public, max-age=31536000, immutable",
     }
+    if release.level is SignatureLevel.ARTIFACT and release.signature is not None:
+        headers["X-Content-Signature"] = release.signature.signature
+    if release.yank_reason is not None:
+        headers["X-Pfn-Yanked"] = quote(release.yank_reason, safe=" ,.;:()'-")
     return await send_file(request, path, release.blob.size, headers)
+
+
+@router.get("/statement", response_class=Response)
+async def get_statement(node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
+    """Give the publisher's signed statement about a release, byte for byte as it came."""
+    _, release = await node.releases.find(source, plugin, version)
+    body = await node.statements.get(release)
+    return Response(body, media_type="application/json", headers={**PUBLIC, "Cache-Control": "public, max-age=300"})
+
+
+@router.get("/key-documents")
+async def list_key_documents(node: Node, source: Required) -> Response:
+    """Give every key document of a source, version 1 first, each verbatim in base64."""
+    chain = [base64.b64encode(body).decode() for body in await node.statements.key_documents(source)]
+    return JSONResponse({"source": source, "documents": chain}, headers=PUBLIC)
 
 
 @router.get("/verify")

@@ -12,7 +12,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class CreateKey(_Body):
@@ -74,6 +74,12 @@ class RemoveSource(NameSource):
     """``POST /federation/remove-source``."""
 
     purge: Annotated[bool, Field(description="Delete its releases too; this cannot be undone.")] = False
+
+
+class ResetCustody(NameSource):
+    """``POST /federation/reset-custody``."""
+
+    public_key: Annotated[str, Field(max_length=10_000, description="The key that speaks for the source from now on.")]
 
 
 class AllowUnsigned(NameSource):

@@ -13,7 +13,15 @@ from pfn.web.api.answers import (
     show_report,
     show_source_row,
 )
-from pfn.web.api.requests import AddSource, AllowUnsigned, NameSource, ProbeSource, RemoveSource, SuspendSource
+from pfn.web.api.requests import (
+    AddSource,
+    AllowUnsigned,
+    NameSource,
+    ProbeSource,
+    RemoveSource,
+    ResetCustody,
+    SuspendSource,
+)
 from pfn.web.strict_route import StrictRoute
 
 router = APIRouter(prefix="/federation", tags=["Sources"], route_class=StrictRoute)
@@ -142,3 +150,30 @@ async def remove_source(body: RemoveSource, grant: Writer, node: Node) -> Json:
         "subscriptions_ended": removal.subscriptions_ended,
         "releases_deleted": removal.releases_deleted,
     }
+
+
+@router.get("/evidence")
+async def list_evidence(grant: Reader, node: Node, source_id: SourceId) -> list[Json]:
+    """Give what a source signed that cannot all be honest: both sides, as they came."""
+    del grant
+    return [item.to_json() for item in await node.sources.evidence(source_id)]
+
+
+@router.post("/lift-gate")
+async def lift_gate(body: NameSource, grant: Writer, node: Node) -> Json:
+    """Take a contradicting source's gate off, after looking at the evidence; the evidence stays on record."""
+    source = await node.sources.lift_gates(grant.key_id, body.sourceId)
+    message = f"{source.id} is no longer gated."
+    return {"success": True, "message": message, "source": show_source_row(source)}
+
+
+@router.post("/reset-custody")
+async def reset_custody(body: ResetCustody, grant: Writer, node: Node, tasks: Tasks) -> Json:
+    """Give a source another key, after its publisher lost all of them or sold it.
+
+    It must prove the new key; nothing new of it is served for seven days. What was mirrored stays.
+    """
+    source = await node.sources.reset_custody(grant.key_id, body.sourceId, body.public_key)
+    tasks.spawn(f"verify {source.id}", node.verifications.verify(source.id, VerificationType.INITIAL, grant.key_id))
+    message = f"{source.id} has a new key and is being verified; nothing new of it is served for seven days."
+    return {"success": True, "message": message, "source": show_source_row(source)}

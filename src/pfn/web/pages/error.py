@@ -24,6 +24,10 @@ _TO_DO = {
     "plugin_unknown": "It may have been withdrawn. Search for it on the first page.",
     "release_unknown": "The plugin's page lists the versions there are.",
     "source_not_verified": "Open the source's page, verify it, and try again.",
+    "release_yanked": "A yanked version can still be had by its number; the plugin's page tells how.",
+    "release_blocked": "The plugin's page lists the other versions.",
+    "quarantine_unknown": "It may have been let go in the meantime; the quarantine's page shows what is left.",
+    "source_gated": "Look at the evidence on the source's page, then decide.",
     "source_suspended": "The operator can resume the source on its page.",
     "wrong_state": "Reload the source's page: its state may have changed in the meantime.",
     "internal": "Try again. If it happens again, tell the operator the number above.",
@@ -77,6 +81,8 @@ def _page_of(request: Request) -> str:
     path = request.url.path
     if request.method in {"GET", "HEAD"}:
         return path
+    if path.startswith("/quarantine/"):
+        return "/quarantine"
     if path.startswith("/sources/") and path != "/sources/add":
         return path.rpartition("/")[0]
     return "/sources/add" if path == "/sources/add" else "/"

@@ -1,22 +1,28 @@
 """One source: its status and why, its trust with every term, its plugins; to readers also its histories.
 
-Everyone sees what a download should be judged by: status, trust, key. Histories, reasons and failures are for
-whoever may read them through the API.
+Everyone sees what a download should be judged by: status, trust, key, what its signatures cover. Histories, reasons
+and failures are for whoever may read them through the API, the evidence against it for operators.
 """
+
+import asyncio
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
 from pfn.domain.access import Scope
 from pfn.domain.subscription import Subscription
 from pfn.protocol.ed25519 import parse_public_key
+from pfn.services.node import Services
 from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
+from pfn.web.pages.evidence import Exhibit, exhibit
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)
 
 _PLUGINS = 50
+_EXHIBITS = 5
 
 
 @router.get("/sources/{source_id}")
@@ -27,6 +33,11 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
     subscriptions: list[Subscription] = []
     if viewer.grant and viewer.may(Scope.SOURCES_READ):
         subscriptions = list(await node.subscriptions.list(viewer.grant, source_id=source_id))
+    exhibits: Sequence[Exhibit] = ()
+    found = quarantined = 0
+    if viewer.is_operator:
+        exhibits, found = await _lay_out(node, source_id)
+        quarantined = len(await node.quarantine.list(source_id=source_id))
     return render(
         request,
         viewer,
@@ -37,4 +48,14 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
         page=plugins,
         subscriptions=subscriptions,
         own=next((one for one in subscriptions if viewer.grant and one.subscriber == viewer.grant.owner), None),
+        exhibits=exhibits,
+        evidence_count=found,
+        quarantined=quarantined,
     )
+
+
+async def _lay_out(node: Services, source_id: str) -> tuple[Sequence[Exhibit], int]:
+    """Give the newest evidence against a source, and how much there is in all."""
+    found = await node.sources.evidence(source_id)
+    # A catalogue may be megabytes long: unpacking two of them must not hold up everybody else.
+    return await asyncio.to_thread(lambda: [exhibit(one) for one in found[:_EXHIBITS]]), len(found)

@@ -1,15 +1,20 @@
-"""Add a source: a form that keeps what was typed where something in it cannot be used."""
+"""Add a source: where it is first, then the key it shows, to be compared with what its publisher said.
+
+Whoever has the key already may give it at once. A form keeps what was typed where something in it cannot be used.
+"""
 
 from fastapi import APIRouter, Request, Response
 
 from pfn.domain.access import Scope
 from pfn.domain.verification import VerificationResult, VerificationType
-from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.services.access import require
+from pfn.services.node import Services
+from pfn.services.verification import V2_FEATURE, Probe
 from pfn.web.access import Node, Tasks
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.sign_in import require_viewer
-from pfn.web.pages.submission import ToWrite
+from pfn.web.pages.submission import Submission, ToWrite
 from pfn.web.pages.template import go_to, render, source_path
 from pfn.web.pages.viewer import Seen
 
@@ -21,6 +26,7 @@ _FIELD_OF = {
     Code.INVALID_KEY: "public_key",
     Code.INVALID_FIELD: "username",
 }
+_NO_ANSWER = "The instance takes long to answer. Try again, or paste the key."
 
 
 @router.get("/sources/add")
@@ -32,25 +38,21 @@ async def show_add_source(request: Request, viewer: Seen) -> Response:
 
 @router.post("/sources/add")
 async def add_source(request: Request, node: Node, tasks: Tasks, form: ToWrite) -> Response:
-    """Register a source, have it verified and show it."""
+    """Register a source, have it verified and show it; without a key, show the one its instance shows."""
     given = {
         "instance_url": form.text("instance_url", longest=2_000),
         "username": form.text("username"),
         "public_key": form.text("public_key", longest=10_000),
     }
+    if form.text("use") == "shown":
+        given["public_key"] = form.text("shown_key", longest=10_000)
+    if not given["public_key"]:
+        return await _compare_key(request, node, tasks, form, given)
     actor = form.grant.key_id
     try:
         source = await node.sources.add(actor, given["instance_url"], given["username"], given["public_key"])
     except PfnError as error:
-        return render(
-            request,
-            form.viewer,
-            "source_add.html",
-            error.code.status,
-            given=given,
-            error=error.detail,
-            field=_FIELD_OF.get(error.code),
-        )
+        return _ask_again(request, form, given, error)
     work = node.verifications.verify(source.id, VerificationType.INITIAL, actor)
     verification = await wait_briefly(tasks, f"verify {source.id}", work)
     if verification is None:
@@ -60,3 +62,40 @@ async def add_source(request: Request, node: Node, tasks: Tasks, form: ToWrite) 
     else:
         note = f"{source.id} is registered, but its verification failed: {verification.details}"
     return go_to(source_path(source.id), node, note)
+
+
+async def _compare_key(
+    request: Request, node: Services, tasks: Tasks, form: Submission, given: dict[str, str]
+) -> Response:
+    """Ask the instance for its key; where none comes, say why and ask for it."""
+    probe: Probe | None = None
+    trouble = None
+    try:
+        probe = await wait_briefly(tasks, "probe", node.verifications.probe(given["instance_url"]))
+    except PfnError as error:
+        if error.code.fault is Fault.CALLER and error.code is not Code.INVALID_KEY:
+            return _ask_again(request, form, given, error)
+        trouble = f"The key it shows cannot be used. {error.detail}" if error.code is Code.INVALID_KEY else error.detail
+    if trouble is None and probe is None:
+        trouble = _NO_ANSWER
+    return render(
+        request,
+        form.viewer,
+        "source_compare.html",
+        given=given,
+        probe=probe,
+        generation=2 if probe and V2_FEATURE in probe.features else 1,
+        trouble=trouble,
+    )
+
+
+def _ask_again(request: Request, form: Submission, given: dict[str, str], error: PfnError) -> Response:
+    return render(
+        request,
+        form.viewer,
+        "source_add.html",
+        error.code.status,
+        given=given,
+        error=error.detail,
+        field=_FIELD_OF.get(error.code),
+    )

@@ -4,7 +4,7 @@ The cookie is ``__Host-pfn`` where clients reach the node encrypted: no other ho
 the clear. A node on plain http, for development, has to do with ``pfn``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
@@ -19,9 +19,10 @@ SESSION = "pfn"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody, signed in or not."""
+    """Somebody, signed in or not; to operators every page tells how much is ``quarantined``."""
 
     session: SignedIn | None = None
+    quarantined: int = 0
 
     @property
     def grant(self) -> Grant | None:
@@ -74,7 +75,8 @@ def session_cookie(request: Request, node: Services) -> str | None:
 async def recognize_viewer(request: Request) -> Viewer:
     """Give the viewer of a request."""
     node = get_services(request)
-    return Viewer(await node.sessions.recognize(session_cookie(request, node)))
+    viewer = Viewer(await node.sessions.recognize(session_cookie(request, node)))
+    return replace(viewer, quarantined=len(await node.quarantine.list())) if viewer.is_operator else viewer
 
 
 Seen = Annotated[Viewer, Depends(recognize_viewer)]

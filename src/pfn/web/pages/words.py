@@ -5,7 +5,10 @@ from pfn.domain.activity import ActivityType
 from pfn.domain.release import SignatureLevel
 from pfn.domain.source import SourceStatus
 from pfn.domain.sync import SyncState
+from pfn.domain.trust import Gate
 from pfn.domain.verification import VerificationType
+from pfn.protocol.errors import Code
+from pfn.services.verification import ORACLE_SENTENCE
 
 STATUS = {
     SourceStatus.PENDING: "Pending",
@@ -28,6 +31,29 @@ SIGNATURE = {
     SignatureLevel.METADATA: "Name and version signed, not the bytes",
     SignatureLevel.ARTIFACT: "These exact bytes signed",
 }
+
+GENERATION = {
+    1: ("Metadata signatures only", "Its signatures cover a release's name and version, not the bytes of its zip."),
+    2: ("Signed documents", "It signs its keys, its list of plugins, and each release down to the bytes of its zip."),
+}
+
+ORACLE = ORACLE_SENTENCE
+
+GATE_MEANS = {
+    Gate.REVOKED_KEY: "Nothing it signs is believed any more.",
+    Gate.EQUIVOCATION: (
+        "Nothing new of it is taken until the operator of this node has looked and decided. What was mirrored stays."
+    ),
+    Gate.OPERATOR_BLOCK: "Nothing of it is offered until the operator resumes it.",
+    Gate.CUSTODY_COOL_DOWN: "What was mirrored stays.",
+    Gate.STALE_CATALOG: "What it listed last is still offered. Its publisher has to sign a new catalogue.",
+    Gate.QUARANTINED_RELEASE: "It is kept apart and never served.",
+    Gate.RECENT_MISMATCH: "The cap goes 30 days after the last such failure.",
+    Gate.SIGNING_ORACLE: "Its publisher has to mend that; the node asks again every 30 days.",
+}
+"""What follows from a gate, after its own sentence."""
+
+REASON = {code.slug: code.title for code in Code}
 
 VERIFICATION = {
     VerificationType.INITIAL: "First verification",
