@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ def show(*, once: bool) -> None:
 
     step("A publisher: a key and a folder of plugin zips")
     if not (PUBLISHER / "publisher.toml").exists():
-        call("publisher", "init", str(PUBLISHER), "--username", AUTHOR)
+        call("publisher", "init", str(PUBLISHER), "--username", AUTHOR, "--public-url", publisher_url)
     publish("1.0.0")
     with (
         serving("publisher", "serve", str(PUBLISHER), "--port", str(state["publisher_port"]), at=publisher_url),
@@ -78,23 +79,31 @@ def show(*, once: bool) -> None:
         admin = {"PFN_NODE": node_url, "PFN_KEY": state["admin_key"]}
 
         step("Register the publisher: it must prove that it holds its key")
-        if any(row["id"] == source for row in call_json("source", "list", environment=admin)):
+        rows = call_json("source", "list", environment=admin)
+        if any(row["id"] == source for row in rows):
             call("source", "verify", source, environment=admin)
         else:
             call("source", "add", publisher_url, "--username", AUTHOR, "--yes", environment=admin)
+            rows = call_json("source", "list", environment=admin)
+        pin = next(row["public_key"] for row in rows if row["id"] == source)
 
         step("Subscribe: list, fetch, check signatures and zips, store")
         call("subscribe", source, environment=admin)
 
         step("The publisher releases new versions; the next sync takes them")
         publish("1.1.0")
-        time.sleep(1.2)  # the publisher looks at its folder once a second
         call("sync", source, environment=admin)
         call("plugins", "--sort", "name", environment=admin)
 
         step("Verify what is stored: bytes against digests, signature against the key")
         for plugin in call_json("plugins", environment=admin)["plugins"]:
             call("verify", plugin["source_id"], plugin["plugin_id"], environment=admin)
+
+        step("Verify a download without trusting the node: the publisher's own documents, its registered key")
+        plugin = call_json("plugins", environment=admin)["plugins"][0]
+        download = DEMO / "download.zip"
+        call("download", source, plugin["plugin_id"], "-o", str(download), environment=admin)
+        call("verify", str(download), "--source", source, "--key", pin)
 
         step("What happened, newest first")
         call("activity", "--limit", "12", environment=admin)
@@ -114,12 +123,15 @@ def show(*, once: bool) -> None:
 
 
 def publish(version: str) -> None:
-    """Put this version of every example plugin into the publisher's folder."""
+    """Release this version of every example plugin, signed; what is released already is left as it is."""
+    fresh = []
     for folder in sorted((ROOT / "examples" / "plugins").glob(f"*/{version}/*/")):
-        target = PUBLISHER / f"{folder.name}.{version}.zip"
+        target = DEMO / "zips" / f"{folder.name}.{version}.zip"
+        target.parent.mkdir(exist_ok=True)
         if not target.exists():
-            pack_folder(folder, target)
-            print(f"  published {target.name}")
+            fresh.append(str(pack_folder(folder, target)))
+    if fresh:
+        call("publisher", "add", str(PUBLISHER), *fresh)
 
 
 def step(title: str) -> None:
@@ -129,10 +141,17 @@ def step(title: str) -> None:
 
 def call(*arguments: str, environment: dict[str, str] | None = None) -> None:
     """Show a command and run it; a failure ends the demo."""
-    print(f"  $ pfn {' '.join(arguments)}", flush=True)
+    print(f"  $ pfn {' '.join(show_argument(one) for one in arguments)}", flush=True)
     done = subprocess.run([PFN, *arguments], env={**os.environ, **(environment or {})}, check=False)
     if done.returncode != 0:
         raise DemoError(f"pfn {' '.join(arguments)} failed with exit code {done.returncode}")
+
+
+def show_argument(text: str) -> str:
+    """Write an argument as a person would type it: quoted, relative to this folder, a key in short."""
+    if text.startswith("-----BEGIN"):
+        return "'-----BEGIN PUBLIC KEY-----…'"
+    return shlex.quote(text.replace(f"{ROOT}/", ""))
 
 
 def call_json(*arguments: str, environment: dict[str, str]) -> Any:

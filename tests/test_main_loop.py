@@ -3,8 +3,7 @@
 import hashlib
 import json
 import os
-import re
-import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +24,10 @@ def pfn(*arguments: str, node: RunningNode, code: int = 0) -> Any:
 
 
 @contextmanager
-def publishing(folder: Path) -> Iterator[str]:
-    """Run ``pfn publisher serve`` and give its address."""
+def publishing(folder: Path, url: str) -> Iterator[None]:
+    """Run ``pfn publisher serve`` at an address."""
     server = subprocess.Popen(
-        [PFN, "publisher", "serve", str(folder), "--port", "0"],
+        [PFN, "publisher", "serve", str(folder), "--port", url.rpartition(":")[2]],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -36,8 +35,8 @@ def publishing(folder: Path) -> Iterator[str]:
     )
     assert server.stdout is not None
     try:
-        found = next(match for line in server.stdout if (match := re.match(r"Listening on (\S+)", line)))
-        yield found[1]
+        next(line for line in server.stdout if line.startswith("Listening on"))
+        yield
     finally:
         server.terminate()
         server.wait(20)
@@ -48,10 +47,15 @@ def test_real_plugins_go_from_a_publishers_folder_to_a_download(
     node: RunningNode, real_plugins: list[RealPlugin], tmp_path: Path
 ) -> None:
     folder = tmp_path / "publisher"
-    subprocess.run([PFN, "publisher", "init", str(folder), "--username", "debian"], check=True, capture_output=True)
-    for plugin in real_plugins:
-        shutil.copy(plugin.zip, folder / f"{plugin.slug}.zip")
-    with publishing(folder) as url:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    for command in (
+        ["init", str(folder), "--username", "debian", "--public-url", url],
+        ["add", str(folder), *(str(plugin.zip) for plugin in real_plugins)],
+    ):
+        subprocess.run([PFN, "publisher", *command], check=True, capture_output=True)
+    with publishing(folder, url):
         added = pfn("source", "add", url, "--username", "debian", "--yes", node=node)
         source = added["source_id"]
         assert added["verification"]["result"] == "success"
@@ -63,7 +67,8 @@ def test_real_plugins_go_from_a_publishers_folder_to_a_download(
     assert set(listed) == {plugin.slug for plugin in real_plugins}
     for plugin in real_plugins:
         assert listed[plugin.slug]["version"] == plugin.version
-        assert pfn("verify", source, plugin.slug, node=node)["valid"] is True
+        verdict = pfn("verify", source, plugin.slug, node=node)
+        assert (verdict["valid"], verdict["signature_level"]) == (True, "artifact")
         got = pfn("download", source, plugin.slug, "-o", str(tmp_path / "got.zip"), node=node)
         content = plugin.zip.read_bytes()
         assert Path(got["file"]).read_bytes() == content
