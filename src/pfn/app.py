@@ -24,6 +24,7 @@ from pfn.services.doctor import Finding, examine_node
 from pfn.services.key_document import KeyDocumentService
 from pfn.services.mirror import MirrorService
 from pfn.services.node import Services
+from pfn.services.ownership import OwnershipService
 from pfn.services.quarantine import QuarantineService
 from pfn.services.release import ReleaseService
 from pfn.services.session import SessionService
@@ -136,6 +137,7 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
             documents = SignedDocumentClient(fetcher)
             keys = KeyDocumentService(database, documents, clock)
             catalogs = CatalogService(database, documents, keys, clock)
+            ownership = OwnershipService(publishers, keys, clock, node_origin=settings.origin)
             statements = StatementService(database, keys)
             signed_listings = SignedListingService(
                 database, documents, catalogs, clock, concurrency=settings.sync_concurrency
@@ -168,7 +170,7 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
                 sources=SourceService(database, policy, clock),
                 subscriptions=SubscriptionService(database, syncs, clock),
                 syncs=syncs,
-                verifications=VerificationService(database, publishers, keys, clock, node_origin=settings.origin),
+                verifications=VerificationService(database, publishers, ownership, clock),
             )
     finally:
         zips.close()

@@ -22,9 +22,7 @@ def name(folder: Path) -> str:
 
 
 def test_there_are_three_plugins_in_two_versions_each() -> None:
-    versions = {
-        slug: [folder.parent.name for folder in group] for slug, group in groupby(FOLDERS, lambda f: f.name)
-    }
+    versions = {slug: [folder.parent.name for folder in group] for slug, group in groupby(FOLDERS, lambda f: f.name)}
     assert len(versions) == 3
     assert all(is_newer(newer, older) for older, newer in versions.values())
 

@@ -43,9 +43,7 @@ def test_late_exactly_when_some_window_brought_too_little(gaps):
         late_at = pace.receive(size, now)
     # The oracle: of the windows that begin right after an arrival, the first that has not brought enough.
     starts = [
-        begin
-        for index, (begin, _) in enumerate(arrivals)
-        if sum(size for _, size in arrivals[index + 1 :]) < NEEDED
+        begin for index, (begin, _) in enumerate(arrivals) if sum(size for _, size in arrivals[index + 1 :]) < NEEDED
     ]
     exact = min(starts) + WINDOW
     assert exact - STEP <= late_at <= exact

@@ -46,9 +46,7 @@ async def test_a_document_with_its_status_headers_and_url(server, fetcher):
     assert "cookie" not in sent
 
 
-@pytest.mark.parametrize(
-    "status", ["204 No Content", "304 Not Modified", "404 Not Found", "418 X", "500 X", "503 X"]
-)
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "404 Not Found", "418 X", "500 X", "503 X"])
 async def test_any_status_is_an_answer(server, fetcher, status):
     body = b"" if status[:3] in {"204", "304"} else b"<html>Sorry</html>"
     server.answers["/"] = reply(body, status=status, Content_Type="text/html")

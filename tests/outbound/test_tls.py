@@ -99,15 +99,9 @@ async def test_a_redirect_never_leaves_https(tls_server, certificate):
     assert "redirect from https" in caught.value.internal
 
 
-async def test_a_redirect_never_leads_from_outside_to_a_host_the_operator_opened(
-    tls_server, certificate, monkeypatch
-):
-    monkeypatch.setattr(
-        "pfn.outbound.policy.judge_address", lambda _: None
-    )  # loopback plays the public internet
-    policy = OutboundPolicy(
-        allowed_ports=frozenset({tls_server.port}), allowed_hosts=frozenset({"other.test"})
-    )
+async def test_a_redirect_never_leads_from_outside_to_a_host_the_operator_opened(tls_server, certificate, monkeypatch):
+    monkeypatch.setattr("pfn.outbound.policy.judge_address", lambda _: None)  # loopback plays the public internet
+    policy = OutboundPolicy(allowed_ports=frozenset({tls_server.port}), allowed_hosts=frozenset({"other.test"}))
     trust = ssl.create_default_context(cafile=certificate[0])
     async with Fetcher(policy, lookup=to_loopback, ssl_context=trust) as fetcher:
         with pytest.raises(PfnError) as caught:

@@ -1,10 +1,12 @@
 """Making a publisher: what there is afterwards, and what a newcomer believes of it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from tests.publisher.conftest import NOW, URL, own_key, profile
 from tests.publisher.reader import believe, on_disk
+from tests.support.tools import needs_tool
 
 from pfn.protocol.dsse import signers
 from pfn.protocol.ed25519 import PublicKey, SigningKey
@@ -47,6 +49,15 @@ def test_nothing_secret_is_where_files_are_served(made: PublisherFolder) -> None
     for path in made.signed.rglob("*"):
         if path.is_file():
             assert not any(seed in path.read_text() for seed in seeds)
+
+
+@needs_tool("git")
+def test_keys_stay_out_of_version_control_also_where_they_are_put_back(made: PublisherFolder) -> None:
+    subprocess.run(["git", "init", "-q", made.path], check=True)
+    (made.keys / ".gitignore").unlink()
+    added = subprocess.run(["git", "add", "-A", "-v"], cwd=made.path, check=True, capture_output=True, text=True).stdout
+    assert "publisher.json" in added
+    assert "keys" not in added
 
 
 def test_the_root_key_may_live_elsewhere(tmp_path: Path) -> None:

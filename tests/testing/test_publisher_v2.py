@@ -241,6 +241,7 @@ CATALOGS: dict[str, tuple[Callable[[FakePublisherV2], Any], Code]] = {
     "rollback": (lambda p: p.roll_back_catalog(), Code.CATALOG_ROLLBACK),
     "fork": (lambda p: p.renew_catalog(skip=-1), Code.CATALOG_FORK),
     "expired": (lambda p: p.renew_catalog(issued=NOW - 9, expires=NOW - 1), Code.CATALOG_EXPIRED),
+    "of the future": (lambda p: p.renew_catalog(issued=NOW + DAY, expires=NOW + 2 * DAY), Code.CATALOG_MISMATCH),
     "another source": (lambda p: p.renew_catalog(source="bob@a.example"), Code.CATALOG_MISMATCH),
     "unknown key": (lambda p: p.renew_catalog(sign_with=SigningKey.generate()), Code.RELEASE_KEY_UNKNOWN),
     "the v1 key": (lambda p: p.renew_catalog(sign_with=p.key), Code.RELEASE_KEY_UNKNOWN),

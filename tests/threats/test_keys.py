@@ -66,6 +66,24 @@ async def test_what_a_stolen_key_signed_since_is_blocked_and_what_came_before_st
     assert "key_revoked_by_publisher" in await node.actions(source_id)
 
 
+async def test_the_same_bytes_stated_anew_with_a_sound_key_are_served_again(
+    node: Node, publisher: FakePublisherV2, clock: Time
+) -> None:
+    content = publisher.add_plugin("one", "1.0")
+    source_id = await node.register(publisher)
+    publisher.revoke_release_key(compromised_since=int(clock.now) - 86_400)
+    publisher.renew_catalog()
+    await node.sync(source_id)
+    query = {"source": source_id, "plugin": "one"}
+    blocked = await node.http.get("/federation/download", params={**query, "version": "1.0"})
+    assert_problem(blocked, Code.RELEASE_BLOCKED)
+    publisher.add_plugin("one", "1.0")
+    await node.sync(source_id)
+    assert (await node.http.get("/federation/download", params=query)).content == content
+    assert (await node.get("verify", **query))["valid"] is True
+    assert "release_restated" in await node.actions(source_id)
+
+
 async def test_a_revoked_key_signs_nothing(node: Node, publisher: FakePublisherV2, clock: Time) -> None:
     publisher.add_plugin("one", "1.0")
     source_id = await node.register(publisher)

@@ -173,9 +173,7 @@ def test_without_a_short_description_the_first_paragraph_of_the_description_stan
 
 
 def test_long_texts_are_cut_between_words() -> None:
-    readme = parse_readme(
-        f"=== A ===\n\n{'word ' * 100}\n== Upgrade Notice ==\n= 1.0 =\n{'x' * 400}\n= 2.0 =\n"
-    )
+    readme = parse_readme(f"=== A ===\n\n{'word ' * 100}\n== Upgrade Notice ==\n= 1.0 =\n{'x' * 400}\n= 2.0 =\n")
     assert readme.short_description == ("word " * 30).strip() + "…"
     assert len(readme.short_description) <= SHORT_DESCRIPTION_CHARACTERS
     assert readme.upgrade_notices == {"1.0": "x" * (UPGRADE_NOTICE_CHARACTERS - 1) + "…"}

@@ -116,9 +116,7 @@ def php_compares(pairs: list[tuple[str, str]]) -> list[int]:
         }
         echo json_encode($answers);
     """
-    run = subprocess.run(
-        ["php", "-r", program], input=json.dumps(pairs).encode(), capture_output=True, check=True
-    )
+    run = subprocess.run(["php", "-r", program], input=json.dumps(pairs).encode(), capture_output=True, check=True)
     answers: list[int] = json.loads(run.stdout)
     return answers
 
@@ -137,9 +135,7 @@ def test_forty_thousand_pairs_compare_as_in_php() -> None:
         pairs.append((version, version))
     pairs += OLDER_TO_NEWER + EQUAL
     expected = php_compares(pairs)
-    wrong = [
-        (pair, want) for pair, want in zip(pairs, expected, strict=True) if compare_versions(*pair) != want
-    ]
+    wrong = [(pair, want) for pair, want in zip(pairs, expected, strict=True) if compare_versions(*pair) != want]
     assert wrong == []
 
 

@@ -74,6 +74,7 @@ class SyncFailure:
     retry_count: int = 0
     next_retry: int | None = None
     sha256: str | None = None
+    statement: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Give the row as the API shows it."""
@@ -92,7 +93,7 @@ class SyncFailure:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One plugin as the publisher's catalogue announces it."""
+    """One plugin as the publisher's catalogue announces it; of v2 with the hash of the ``statement`` it names."""
 
     slug: str
     name: str
@@ -101,6 +102,7 @@ class Listing:
     tags: tuple[str, ...] = ()
     signature: str | None = None
     signed: "SignedListing | None" = None
+    statement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +146,21 @@ def plan_sync(
             counts["unwanted"] += 1
         elif key in known and not recheck:
             counts["known"] += 1
-        elif not recheck and waits(failures.get(key), now, allow_unsigned=allow_unsigned):
+        elif not recheck and waits(failures.get(key), listing, now, allow_unsigned=allow_unsigned):
             counts["waiting"] += 1
         else:
             fetch.append(listing)
     return SyncPlan(tuple(fetch), **counts)
 
 
-def waits(failure: SyncFailure | None, now: float, *, allow_unsigned: bool = False) -> bool:
-    """Tell whether a failed release is left alone for now; without a next retry it waits for a person."""
+def waits(failure: SyncFailure | None, listing: Listing, now: float, *, allow_unsigned: bool = False) -> bool:
+    """Tell whether a failed release is left alone for now; without a next retry it waits for a person.
+
+    A release that is listed with another statement than the one that failed is a new try.
+    """
     if failure is None or (allow_unsigned and failure.code == Code.UNSIGNED.slug):
+        return False
+    if listing.statement is not None and listing.statement != failure.statement:
         return False
     return failure.next_retry is None or failure.next_retry > now
 

@@ -120,6 +120,4 @@ def _encoding_of(response: ClientResponse) -> str:
 
 
 def _too_large(max_bytes: int) -> PfnError:
-    return PfnError(
-        Code.PUBLISHER_TOO_LARGE, f"The publisher sent more than the {max_bytes} bytes allowed here."
-    )
+    return PfnError(Code.PUBLISHER_TOO_LARGE, f"The publisher sent more than the {max_bytes} bytes allowed here.")

@@ -148,15 +148,11 @@ class Fetcher:
         request = _Request("GET", self._limits.document_total, max_redirects, "gzip, deflate")
         return await self._fetch_document(request, url, headers, max_bytes)
 
-    async def post_json(
-        self, url: str, payload: object, *, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    async def post_json(self, url: str, payload: object, *, headers: Mapping[str, str] | None = None) -> Answer:
         """POST ``payload`` as JSON; a redirect is an error. Raises as ``get_document``."""
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
         request = _Request("POST", self._limits.document_total, 0, "gzip, deflate", body)
-        return await self._fetch_document(
-            request, url, {**(headers or {}), "Content-Type": "application/json"}, None
-        )
+        return await self._fetch_document(request, url, {**(headers or {}), "Content-Type": "application/json"}, None)
 
     async def download(
         self,
@@ -182,9 +178,7 @@ class Fetcher:
             return digests.size, digests.sha256, digests.sha1, digests.sha384
 
         request = _Request("GET", self._limits.download_total, max_redirects, "identity")
-        (size, sha256, sha1, sha384), response, final, elapsed = await self._follow(
-            request, url, headers, save
-        )
+        (size, sha256, sha1, sha384), response, final, elapsed = await self._follow(request, url, headers, save)
         return Download(response.status, size, sha256, sha1, sha384, response.headers, final, elapsed)
 
     async def _fetch_document(

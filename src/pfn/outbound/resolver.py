@@ -54,9 +54,7 @@ class JudgingResolver(AbstractResolver):
             async with asyncio.timeout(self._seconds):
                 answers = await self._lookup(host)
         except TimeoutError as error:
-            raise OSError(
-                errno.EHOSTUNREACH, f"{host} was not resolved within {self._seconds:g} s"
-            ) from error
+            raise OSError(errno.EHOSTUNREACH, f"{host} was not resolved within {self._seconds:g} s") from error
         addresses = [ip_address(answer) for answer in dict.fromkeys(answers)]
         if not addresses:
             raise OSError(errno.EHOSTUNREACH, f"{host} has no address")

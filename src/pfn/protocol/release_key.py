@@ -7,6 +7,8 @@ come late only where something signed by a key that is valid now names the same 
 Does not answer for: what was signed.
 """
 
+from datetime import UTC, datetime
+
 from pfn.protocol.dsse import Envelope, signers
 from pfn.protocol.ed25519 import PublicKey
 from pfn.protocol.errors import Code, SecurityError
@@ -51,7 +53,8 @@ def release_blocked(publisher: TrustedPublisher, signer_id: str, logged_at: int)
     """Why what this key signed and was logged at ``logged_at`` must not be served any more, as a sentence; or None."""
     for key in publisher.document.revoked:
         if key.id == signer_id and logged_at >= key.compromised_since:
-            return f"The release key {key.id[:16]} is revoked for all since {key.compromised_since}: {key.reason}"
+            since = datetime.fromtimestamp(key.compromised_since, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            return f"The release key {key.id[:16]} is revoked for all since {since}: {key.reason}"
     return None
 
 

@@ -13,7 +13,7 @@ from pfn.publisher.files import write_file, writing
 from pfn.publisher.folder import PublisherFolder, require_new
 from pfn.publisher.key_change import RootKeys, change_document
 from pfn.publisher.key_document import make_first_document
-from pfn.publisher.keys import Role, key_file, make_key, make_keys_folder
+from pfn.publisher.keys import KEYS_NAME, Role, key_file, make_key, make_keys_folder
 from pfn.publisher.profile import Profile, write_profile
 from pfn.publisher.signed import read_chain, read_signed
 
@@ -57,6 +57,10 @@ def create_publisher(
         raise PfnError(Code.CONFIG_INVALID, f"Cannot write {error.filename}: {error.strerror}.") from error
     with writing(path):
         make_keys_folder(folder.keys)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            # Where the folder is checked out without its keys, they are put back into a folder that has none.
+            write_file(ignore, f"/{KEYS_NAME}/\n".encode())
         files = roots.files or (() if roots.others else (key_file(folder.keys, Role.ROOT),))
         root_keys = (*(make_key(file).public_key for file in files), *roots.others)
         release, ownership, v1 = (

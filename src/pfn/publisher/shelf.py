@@ -25,7 +25,7 @@ Stamp: TypeAlias = tuple[int, int, int]
 class Shelf:
     """Keeps the site of a folder up to date. Documents are read in a thread, never on the event loop.
 
-    ``current`` is the site as it was last read. Made, it has read the folder once: raises PfnError like ``read_signed``.
+    ``current`` is the site as it was last read. Making one reads the folder: raises PfnError like ``read_signed``.
     """
 
     def __init__(self, folder: PublisherFolder) -> None:

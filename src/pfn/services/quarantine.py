@@ -9,11 +9,13 @@ from pfn.domain.quarantine import Quarantined
 from pfn.domain.zip_verdict import check_claim
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock
+from pfn.services.trust import refresh_trust
 from pfn.services.zip_check import ZipCheck
 from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
-from pfn.storage.quarantine import drop_quarantined, get_quarantined, list_quarantined
+from pfn.storage.quarantine import count_quarantined, drop_quarantined, get_quarantined, list_quarantined
+from pfn.storage.source import get_source
 from pfn.storage.sync import clear_failure
 
 
@@ -39,6 +41,15 @@ class QuarantineService:
         """Give what is kept apart, newest first."""
         async with self._database.read() as connection:
             return await list_quarantined(connection, source_id=source_id)
+
+    async def count(self) -> int:
+        """Tell how many items there are."""
+        async with self._database.read() as connection:
+            return await count_quarantined(connection)
+
+    async def get(self, item_id: int) -> Quarantined:
+        """Give one item. Raises PfnError (``quarantine_unknown``)."""
+        return await self._find(item_id)
 
     async def recheck(self, actor: str, item_id: int) -> SecondLook:
         """Judge the bytes again, under today's rules; what passes is let go, so that the next sync tries it afresh.
@@ -95,6 +106,9 @@ class QuarantineService:
         async with self._database.write() as connection:
             last = await drop_quarantined(connection, item)
             await clear_failure(connection, item.source_id, item.plugin_id, item.version)
+            source = await get_source(connection, item.source_id)
+            if source is not None:
+                await refresh_trust(connection, source, self._clock())
             await add_activities(connection, [event])
         if last and item.sha256:
             await asyncio.to_thread(self._blobs.quarantined(item.sha256).unlink, missing_ok=True)

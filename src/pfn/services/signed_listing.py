@@ -8,6 +8,7 @@ statement that does not hold spoils its own release alone.
 import asyncio
 from collections.abc import Mapping
 
+from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.domain.source import AuthorInfo, Source
 from pfn.domain.sync import Listing, SignedListing, SyncFailure, waits
 from pfn.outbound.signed_documents import SignedDocumentClient
@@ -21,7 +22,10 @@ from pfn.services.clock import Clock
 from pfn.services.evidence import record_evidence
 from pfn.services.listing import Offer
 from pfn.services.mirror import Refusal
+from pfn.services.signature import check_artifact_text
+from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
+from pfn.storage.release import get_release, mark_releases, refresh_newest
 from pfn.storage.signed_document import StoredStatement, add_statement, list_statements
 from pfn.storage.source import get_source
 
@@ -64,21 +68,24 @@ class SignedListingService:
         async with self._database.read() as connection:
             kept = await list_statements(connection, source.id)
         statements = [one for one in kept if not is_blocked(known.publisher, one.envelope, one.received_at)]
-        by_release = {(one.plugin_id, one.version): one for one in reversed(statements)}
+        stated = {(one.plugin_id, one.version, one.head.payload_hash): one for one in statements}
+        first = {(one.plugin_id, one.version): one for one in reversed(statements)}
         newest = {one.plugin_id: one for one in statements}
         turns = asyncio.Semaphore(self._concurrency)
 
         async def look(listed: ListedRelease) -> Listing | Refusal:
-            bare = Listing(listed.slug, listed.slug, listed.version, None)
+            bare = Listing(listed.slug, listed.slug, listed.version, None, statement=listed.statement)
             key = (listed.slug, listed.version)
-            stated = by_release.get(key)
-            same = key in mirrored and stated is not None and stated.head.payload_hash == listed.statement
-            if not recheck and (same or waits(failures.get(key), now)):
+            known_statement = stated.get((*key, listed.statement))
+            settled = key in mirrored and known_statement is not None
+            if not recheck and (settled or waits(failures.get(key), bare, now)):
                 return bare
             async with turns:
                 try:
-                    listing = await self._read(source, known, listed, stated, newest.get(listed.slug))
-                    await self._compare(source, listing, mirrored.get(key), stated)
+                    listing = await self._read(source, known, listed, known_statement, newest.get(listed.slug))
+                    await self._compare(source, listing, mirrored.get(key), first.get(key))
+                    if key in mirrored:
+                        await self._restate(source, listing)
                 except PfnError as error:
                     return Refusal(bare, error)
                 return listing
@@ -101,10 +108,10 @@ class SignedListingService:
         stated: StoredStatement | None,
         newest: StoredStatement | None,
     ) -> Listing:
-        if stated is not None and stated.head.payload_hash == listed.statement:
+        if stated is not None:
             row, head = [stated.envelope], None
         else:
-            head = _head_to_follow(known, listed, newest)
+            head = _head_to_follow(listed, newest)
             row = await self._fetch_row(source, listed, head)
         envelopes = [parse_envelope(body) for body in row]
         try:
@@ -140,6 +147,41 @@ class SignedListingService:
             envelope = listing.signed.envelope
             await self._record_conflict(source, listing.slug, listing.version, error, stated.envelope, envelope)
         raise error
+
+    async def _restate(self, source: Source, listing: Listing) -> None:
+        """Let a blocked release go when a sound key states the very same bytes anew."""
+        async with self._database.read() as connection:
+            release = await get_release(connection, source.id, listing.slug, listing.version)
+        if listing.signed is None or release is None or release.block_reason is None:
+            return
+        text = await self._documents.get_artifact_signature(listing.signed.url)
+        kept = check_artifact_text(listing.signed, text)
+        now = int(self._clock())
+        sentence = f"{source.id} stated the same bytes of {listing.slug} {listing.version} anew, with a sound key."
+        event = Activity(
+            type=ActivityType.FEDERATION_EVENT,
+            timestamp=now,
+            actor="node",
+            source_id=source.id,
+            source_username=source.username,
+            plugin_id=listing.slug,
+            new_version=listing.version,
+            details=describe("release_restated", sentence),
+        )
+        async with self._database.write() as connection:
+            await mark_releases(
+                connection,
+                source.id,
+                listing.slug,
+                listing.version,
+                signature=kept.signature,
+                artifact_signature=kept.signature,
+                signing_key=kept.public_key,
+                statement_sequence=listing.signed.verified.statement.sequence,
+                block_reason=None,
+            )
+            await refresh_newest(connection, source.id, listing.slug)
+            await add_activities(connection, [event])
 
     async def _fetch_row(self, source: Source, listed: ListedRelease, head: Head | None) -> list[bytes]:
         """Fetch the listed statement and all between the known one and it (docs/decisions/006)."""
@@ -181,14 +223,13 @@ class SignedListingService:
                 )
 
 
-def _head_to_follow(known: Known, listed: ListedRelease, stored: StoredStatement | None) -> Head | None:
-    """Give the statement the listed one must follow: the newest known, unless that one was yanked since."""
-    if stored is None:
-        return None
-    fell_back = listed.sequence < stored.head.sequence
-    if fell_back and known.catalog.find_yank(listed.slug, stored.version) is not None:
-        return None
-    return stored.head
+def _head_to_follow(listed: ListedRelease, newest: StoredStatement | None) -> Head | None:
+    """Give the statement the listed one must follow: the newest known, unless the catalogue goes back behind it.
+
+    It may: a yank, or a fix for an older branch, makes an earlier statement that of the newest version. The catalogue's
+    own number, which only grows, is what keeps anybody from rolling back.
+    """
+    return None if newest is None or listed.sequence < newest.head.sequence else newest.head
 
 
 def _listing(verified: VerifiedStatement, envelope: bytes, url: str) -> Listing:
@@ -200,4 +241,5 @@ def _listing(verified: VerifiedStatement, envelope: bytes, url: str) -> Listing:
         description=statement.description or None,
         tags=statement.tags,
         signed=SignedListing(verified, envelope, url),
+        statement=verified.payload_hash,
     )

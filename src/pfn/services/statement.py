@@ -85,5 +85,7 @@ class StatementService:
         return stored.envelope, checks
 
     async def _find(self, release: Release) -> StoredStatement | None:
+        if release.statement_sequence is None:
+            return None
         async with self._database.read() as connection:
-            return await get_statement(connection, release.source_id, release.plugin_id, release.version)
+            return await get_statement(connection, release.source_id, release.plugin_id, release.statement_sequence)

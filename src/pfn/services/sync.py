@@ -218,6 +218,7 @@ class SyncService:
                     retry_count=retries,
                     next_retry=plan_retry(error.code, retries, now),
                     sha256=refusal.blob.sha256 if refusal.blob else None,
+                    statement=listing.statement,
                 )
                 await put_failure(connection, failure)
                 if error.code is Code.RELEASE_CONFLICT and refusal.blob is not None:

@@ -37,6 +37,12 @@ async def list_quarantined(
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def count_quarantined(connection: AsyncConnection) -> int:
+    """Count what is in quarantine."""
+    count: int = (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+    return count
+
+
 async def get_quarantined(connection: AsyncConnection, item_id: int) -> Quarantined | None:
     """Find one item."""
     row = (await connection.execute(select(table).where(table.c.id == item_id))).mappings().first()

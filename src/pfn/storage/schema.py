@@ -301,6 +301,8 @@ sync_failures = Table(
     Column("code", String, nullable=False),
     Column("details", Text, nullable=False),
     Column("sha256", String(64)),
+    # The payload hash of the statement it failed with: another statement is another try.
+    Column("statement", String(64)),
     Column("first_failed", BigInteger, nullable=False),
     Column("last_failed", BigInteger, nullable=False),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),

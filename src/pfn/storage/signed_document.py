@@ -112,15 +112,12 @@ async def list_statements(connection: AsyncConnection, source_id: str) -> Sequen
 
 
 async def get_statement(
-    connection: AsyncConnection, source_id: str, plugin_id: str, version: str
+    connection: AsyncConnection, source_id: str, plugin_id: str, sequence: int
 ) -> StoredStatement | None:
-    """Find the statement of a release; of several about one version the first."""
+    """Find a statement by its number in its plugin's row."""
     table = release_statements
-    query = (
-        select(table)
-        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.version == version)
-        .order_by(table.c.sequence)
-        .limit(1)
+    query = select(table).where(
+        table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.sequence == sequence
     )
     row = (await connection.execute(query)).mappings().first()
     return None if row is None else _read_statement(row)

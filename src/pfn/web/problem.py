@@ -45,7 +45,9 @@ def to_problem(
         "code": code.slug,
         **more,
     }
-    return ProblemResponse(content, number, headers={"Cache-Control": "no-store", **(headers or {})})
+    return ProblemResponse(
+        content, number, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    )
 
 
 def from_pfn_error(error: PfnError) -> ProblemResponse:

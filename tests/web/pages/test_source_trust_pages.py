@@ -6,7 +6,7 @@ from tests.web.pages.conftest import Held
 
 from pfn.domain.trust import Gate
 from pfn.protocol.ed25519 import SigningKey
-from pfn.services.verification import ORACLE_SENTENCE
+from pfn.services.ownership import ORACLE_SENTENCE
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
 from pfn.web.pages import words

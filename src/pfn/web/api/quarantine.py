@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from pfn.web.access import MirrorRunner, Node, Reader
+from pfn.web.access import MirrorRunner, Node, Writer
 from pfn.web.api.answers import Json
 from pfn.web.api.requests import NameQuarantined
 from pfn.web.strict_route import StrictRoute
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/federation", tags=["Quarantine"], route_class=Strict
 
 @router.get("/quarantine")
 async def list_quarantine(
-    grant: Reader, node: Node, source_id: Annotated[str | None, Query(alias="sourceId", max_length=400)] = None
+    grant: Writer, node: Node, source_id: Annotated[str | None, Query(alias="sourceId", max_length=400)] = None
 ) -> list[Json]:
     """List what failed a check and is kept apart, newest first."""
     del grant

@@ -47,7 +47,8 @@ async def list_plugins(
     return JSONResponse({"plugins": plugins, "next": page.next}, headers=headers)
 
 
-@router.api_route("/download", methods=["GET", "HEAD"], response_class=Response)
+@router.head("/download", include_in_schema=False)
+@router.get("/download", response_class=Response)
 async def download(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
     """Give the publisher's exact bytes; the newest version where none is named. Takes ``Range``."""
     _, release = await node.releases.find(source, plugin, version)

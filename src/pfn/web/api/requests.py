@@ -107,7 +107,7 @@ class Subscribe(NameSource):
 class EndSubscription(_Body):
     """``POST /federation/unsubscribe``."""
 
-    id: int
+    id: Annotated[int, Field(ge=1, le=2**31)]
 
 
 class StartSync(NameSource):
@@ -121,4 +121,4 @@ class StartSync(NameSource):
 class NameQuarantined(_Body):
     """A body that names one item in quarantine."""
 
-    id: int
+    id: Annotated[int, Field(ge=1, le=2**31)]

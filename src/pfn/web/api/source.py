@@ -153,7 +153,7 @@ async def remove_source(body: RemoveSource, grant: Writer, node: Node) -> Json:
 
 
 @router.get("/evidence")
-async def list_evidence(grant: Reader, node: Node, source_id: SourceId) -> list[Json]:
+async def list_evidence(grant: Writer, node: Node, source_id: SourceId) -> list[Json]:
     """Give what a source signed that cannot all be honest: both sides, as they came."""
     del grant
     return [item.to_json() for item in await node.sources.evidence(source_id)]

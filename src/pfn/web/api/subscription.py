@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 
 from pfn.web.access import MirrorRunner, Node, Reader, Subscriber, Tasks
@@ -52,7 +52,7 @@ async def start_sync(body: StartSync, grant: MirrorRunner, node: Node, tasks: Ta
 
 
 @router.get("/syncs/{sync_id}")
-async def get_sync(sync_id: int, grant: Reader, node: Node) -> Json:
+async def get_sync(sync_id: Annotated[int, Path(ge=1, le=2**31)], grant: Reader, node: Node) -> Json:
     """Tell how far a sync is."""
     del grant
     return (await node.syncs.get(sync_id)).to_json()

@@ -10,7 +10,8 @@ from pfn.domain.verification import VerificationResult, VerificationType
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.services.access import require
 from pfn.services.node import Services
-from pfn.services.verification import V2_FEATURE, Probe
+from pfn.services.ownership import V2_FEATURE
+from pfn.services.verification import Probe
 from pfn.web.access import Node, Tasks
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.sign_in import require_viewer

@@ -76,7 +76,7 @@ async def recognize_viewer(request: Request) -> Viewer:
     """Give the viewer of a request."""
     node = get_services(request)
     viewer = Viewer(await node.sessions.recognize(session_cookie(request, node)))
-    return replace(viewer, quarantined=len(await node.quarantine.list())) if viewer.is_operator else viewer
+    return replace(viewer, quarantined=await node.quarantine.count()) if viewer.is_operator else viewer
 
 
 Seen = Annotated[Viewer, Depends(recognize_viewer)]

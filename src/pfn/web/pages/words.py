@@ -8,7 +8,7 @@ from pfn.domain.sync import SyncState
 from pfn.domain.trust import Gate
 from pfn.domain.verification import VerificationType
 from pfn.protocol.errors import Code
-from pfn.services.verification import ORACLE_SENTENCE
+from pfn.services.ownership import ORACLE_SENTENCE
 
 STATUS = {
     SourceStatus.PENDING: "Pending",

@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.add_column("sources", sa.Column("oracle_probed_at", sa.BigInteger()))
     op.add_column("sources", sa.Column("gates", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("sources", sa.Column("cool_down_until", sa.BigInteger()))
+    op.add_column("sync_failures", sa.Column("statement", sa.String(length=64)))
     op.create_table(
         "quarantine",
         sa.Column("id", Id, autoincrement=True, nullable=False),
