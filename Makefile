@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock sizes clean
+.PHONY: help setup demo test check format lock screenshots sizes clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with every pinned, hashed dependency and the pfn command
 
@@ -36,6 +36,9 @@ format: $(STAMP) ## format the code and mend what ruff can mend
 
 sizes: $(STAMP) ## print the sizes of the source files
 	@$(BIN)/python scripts/sizes.py
+
+screenshots: $(STAMP) ## draw the pictures in docs/images (needs Debian's chromium)
+	@$(BIN)/python scripts/screenshots.py
 
 lock: ## renew the pinned, hashed requirement files (needs uv)
 	scripts/lock.sh
