@@ -31,6 +31,8 @@ async def test_an_honest_release_is_mirrored_at_level_artifact(node: Node, publi
     statement = await node.http.get("/federation/statement", params=query)
     served = next(body for path, body in publisher.files.items() if path.endswith("/releases/one/1.0.json"))
     assert statement.content == served
+    catalog = await node.http.get("/federation/catalog", params={"source": source_id})
+    assert catalog.content == publisher.files["/.well-known/pfn/catalog.json"]
 
 
 async def test_nothing_changed_is_one_request_without_a_body(node: Node, publisher: FakePublisherV2) -> None:

@@ -7,6 +7,11 @@ operator should see (keys, sessions) is ``private``.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pfn.domain.source import Source
+
+NODE = "node"
+"""The actor of what the node does by itself."""
+
 
 class ActivityType(StrEnum):
     """The four kinds of protocol.md section 1."""
@@ -54,3 +59,27 @@ class Activity:
 def describe(action: str, sentence: str, **more: object) -> dict[str, object]:
     """Give the ``details`` of an event: a stable action word, a sentence for people, and facts."""
     return {"action": action, "sentence": sentence, **more}
+
+
+def source_event(
+    source: Source,
+    now: int,
+    details: dict[str, object],
+    *,
+    actor: str = NODE,
+    plugin_id: str | None = None,
+    plugin_name: str | None = None,
+    new_version: str | None = None,
+) -> Activity:
+    """Make a federation event about a source, or about a release of it."""
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor=actor,
+        source_id=source.id,
+        source_username=source.username,
+        plugin_id=plugin_id,
+        plugin_name=plugin_name,
+        new_version=new_version,
+        details=details,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.source import Source
 from pfn.outbound.signed_documents import Fresh, SignedDocumentClient
 from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog, verify_catalog
@@ -112,22 +112,15 @@ async def _apply_yanks(connection: AsyncConnection, source: Source, catalog: Cat
         await mark_releases(connection, source.id, slug, version, yanked_at=yank.at, yank_reason=yank.reason)
         await refresh_newest(connection, source.id, slug)
         sentence = f"{source.id} yanked {slug} {version}: {yank.reason}"
-        await add_activities(connection, [_event(source, slug, version, now, "release_yanked", sentence)])
+        await add_activities(
+            connection,
+            [source_event(source, now, describe("release_yanked", sentence), plugin_id=slug, new_version=version)],
+        )
     for slug, version in marked - named.keys():
         await mark_releases(connection, source.id, slug, version, yanked_at=None, yank_reason=None)
         await refresh_newest(connection, source.id, slug)
         sentence = f"{source.id} no longer yanks {slug} {version}."
-        await add_activities(connection, [_event(source, slug, version, now, "release_unyanked", sentence)])
-
-
-def _event(source: Source, slug: str, version: str, now: int, action: str, sentence: str) -> Activity:
-    return Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        plugin_id=slug,
-        new_version=version,
-        details=describe(action, sentence),
-    )
+        await add_activities(
+            connection,
+            [source_event(source, now, describe("release_unyanked", sentence), plugin_id=slug, new_version=version)],
+        )

@@ -7,7 +7,7 @@ import hashlib
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.source import Source
 from pfn.domain.trust import Gate
 from pfn.protocol.errors import PfnError
@@ -49,14 +49,6 @@ async def record_evidence(
     if gated is not None:
         await refresh_trust(connection, gated, now)
     sentence = f"{source.id} contradicts itself: {error.detail} Both sides are kept; its trust is 0 until you decide."
-    event = Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        plugin_id=plugin_id or None,
-        new_version=version or None,
-        details=describe("conflict", sentence, code=error.code.slug),
-    )
+    details = describe("conflict", sentence, code=error.code.slug)
+    event = source_event(source, now, details, plugin_id=plugin_id or None, new_version=version or None)
     await add_activities(connection, [event])

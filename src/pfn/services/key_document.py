@@ -6,7 +6,7 @@ of one version are evidence against the publisher. New revocations block what th
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.source import Source
 from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.dsse import Envelope, key_id, parse_envelope
@@ -126,7 +126,7 @@ class KeyDocumentService:
             details = _describe_change(source, known.document, trusted.document)
             if details["action"] == "custody_handed_over":
                 await change_source(connection, source.id, cool_down_until=now + SALE_COOL_DOWN_S)
-            await add_activities(connection, [_event(source, now, details)])
+            await add_activities(connection, [source_event(source, now, details)])
 
     async def _block_revoked(self, connection: AsyncConnection, source: Source, trusted: TrustedPublisher) -> None:
         """Block what a revoked key signed since it was compromised; what came before stays good."""
@@ -171,14 +171,3 @@ def _describe_change(source: Source, old: PublisherDocument, new: PublisherDocum
             "key_revoked_by_publisher", f"{source.id} revoked a key.", version=new.version, keys=sorted(revoked)
         )
     return describe("key_rotated", f"{source.id} published key document {new.version}.", version=new.version)
-
-
-def _event(source: Source, now: int, details: dict[str, object]) -> Activity:
-    return Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        details=details,
-    )

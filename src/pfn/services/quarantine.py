@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.quarantine import Quarantined
 from pfn.domain.zip_verdict import check_claim
 from pfn.protocol.errors import Code, PfnError
@@ -94,21 +94,17 @@ class QuarantineService:
 
     async def _let_go(self, actor: str, item: Quarantined, action: str) -> None:
         sentence = f"{item.plugin_id} {item.version} of {item.source_id} was let go from quarantine."
-        event = Activity(
-            type=ActivityType.FEDERATION_EVENT,
-            timestamp=int(self._clock()),
-            actor=actor,
-            source_id=item.source_id,
-            plugin_id=item.plugin_id,
-            new_version=item.version,
-            details=describe(action, sentence, code=item.code, sha256=item.sha256 or None),
-        )
+        now = int(self._clock())
+        details = describe(action, sentence, code=item.code, sha256=item.sha256 or None)
         async with self._database.write() as connection:
             last = await drop_quarantined(connection, item)
             await clear_failure(connection, item.source_id, item.plugin_id, item.version)
             source = await get_source(connection, item.source_id)
             if source is not None:
-                await refresh_trust(connection, source, self._clock())
-            await add_activities(connection, [event])
+                await refresh_trust(connection, source, now)
+                event = source_event(
+                    source, now, details, actor=actor, plugin_id=item.plugin_id, new_version=item.version
+                )
+                await add_activities(connection, [event])
         if last and item.sha256:
             await asyncio.to_thread(self._blobs.quarantined(item.sha256).unlink, missing_ok=True)

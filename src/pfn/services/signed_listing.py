@@ -8,7 +8,7 @@ statement that does not hold spoils its own release alone.
 import asyncio
 from collections.abc import Mapping
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.source import AuthorInfo, Source
 from pfn.domain.sync import Listing, SignedListing, SyncFailure, waits
 from pfn.outbound.signed_documents import SignedDocumentClient
@@ -158,16 +158,8 @@ class SignedListingService:
         kept = check_artifact_text(listing.signed, text)
         now = int(self._clock())
         sentence = f"{source.id} stated the same bytes of {listing.slug} {listing.version} anew, with a sound key."
-        event = Activity(
-            type=ActivityType.FEDERATION_EVENT,
-            timestamp=now,
-            actor="node",
-            source_id=source.id,
-            source_username=source.username,
-            plugin_id=listing.slug,
-            new_version=listing.version,
-            details=describe("release_restated", sentence),
-        )
+        details = describe("release_restated", sentence)
+        event = source_event(source, now, details, plugin_id=listing.slug, new_version=listing.version)
         async with self._database.write() as connection:
             await mark_releases(
                 connection,

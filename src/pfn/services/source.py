@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import Activity, describe, source_event
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus
 from pfn.domain.sync import Sync, SyncFailure
 from pfn.domain.trust import Trust
@@ -321,14 +321,7 @@ class SourceService:
         return moved
 
     def _event(self, source: Source, actor: str, details: dict[str, object]) -> Activity:
-        return Activity(
-            type=ActivityType.FEDERATION_EVENT,
-            timestamp=int(self._clock()),
-            actor=actor,
-            source_id=source.id,
-            source_username=source.username,
-            details=details,
-        )
+        return source_event(source, int(self._clock()), details, actor=actor)
 
 
 def _refuse_existing(present: Source, wanted: Source) -> None:

@@ -13,7 +13,7 @@ from pfn.protocol.release_statement import verify_statement
 from pfn.services.key_document import KeyDocumentService
 from pfn.services.verification import require_source
 from pfn.storage.database import Database
-from pfn.storage.signed_document import StoredStatement, get_statement
+from pfn.storage.signed_document import StoredStatement, get_catalog, get_statement
 
 
 class StatementService:
@@ -37,6 +37,15 @@ class StatementService:
         """Give a source's key documents verbatim, version 1 first. Raises PfnError (``source_unknown``)."""
         await require_source(self._database, source_id)
         return await self._keys.chain(source_id)
+
+    async def catalog(self, source_id: str) -> bytes:
+        """Give a source's newest catalogue verbatim. Raises PfnError: ``source_unknown``, ``statement_unknown``."""
+        await require_source(self._database, source_id)
+        async with self._database.read() as connection:
+            stored = await get_catalog(connection, source_id)
+        if stored is None:
+            raise PfnError(Code.STATEMENT_UNKNOWN, f"{source_id} has shown no signed catalogue.")
+        return stored.envelope
 
     async def recheck(self, source: Source, release: Release) -> tuple[bytes | None, list[Check]]:
         """Walk the kept documents from the registered key to this release's bytes, as if all had come today.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pfn.domain.access import Grant, Scope
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import describe, source_event
 from pfn.domain.source import Source
 from pfn.domain.subscription import Filters, Subscription
 from pfn.protocol.errors import Code, PfnError
@@ -54,7 +54,7 @@ class SubscriptionService:
             what = f" (tags: {', '.join(filters.tags)})" if filters.tags else ""
             sentence = f"{grant.owner} subscribed to {source_id}{what}."
             details = describe("subscribed", sentence, subscription_id=subscription_id)
-            await add_activities(connection, [_event(source, grant, now, details)])
+            await add_activities(connection, [source_event(source, now, details, actor=grant.key_id)])
             subscription = await get_subscription(connection, subscription_id)
         assert subscription is not None  # it was put in this transaction
         outcome = await self._syncs.run(await self._syncs.begin(source_id))
@@ -82,18 +82,7 @@ class SubscriptionService:
                 await end_subscriptions(connection, now, subscription_id=subscription_id)
                 sentence = f"{subscription.subscriber} ended its subscription to {source.id}."
                 details = describe("unsubscribed", sentence, subscription_id=subscription_id)
-                await add_activities(connection, [_event(source, grant, now, details)])
+                await add_activities(connection, [source_event(source, now, details, actor=grant.key_id)])
             ended = await get_subscription(connection, subscription_id)
         assert ended is not None  # it was read in this transaction
         return ended
-
-
-def _event(source: Source, grant: Grant, now: int, details: dict[str, object]) -> Activity:
-    return Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor=grant.key_id,
-        source_id=source.id,
-        source_username=source.username,
-        details=details,
-    )

@@ -11,8 +11,9 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import Activity, describe, source_event
 from pfn.domain.quarantine import Quarantined, belongs_in_quarantine
+from pfn.domain.release import Blob
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
 from pfn.domain.sync import Listing, Sync, SyncFailure, SyncState, plan_retry, plan_sync
 from pfn.domain.trust import Gate
@@ -206,20 +207,7 @@ class SyncService:
             for refusal in refusals:
                 listing, error = refusal.listing, refusal.error
                 before = known.get((listing.slug, listing.version))
-                retries = 0 if before is None else before.retry_count + 1
-                failure = SyncFailure(
-                    source_id=source.id,
-                    plugin_id=listing.slug,
-                    version=listing.version,
-                    code=error.code.slug,
-                    details=error.detail,
-                    first_failed=now,
-                    last_failed=now,
-                    retry_count=retries,
-                    next_retry=plan_retry(error.code, retries, now),
-                    sha256=refusal.blob.sha256 if refusal.blob else None,
-                    statement=listing.statement,
-                )
+                failure = _failure(source.id, listing, error, before, now, refusal.blob)
                 await put_failure(connection, failure)
                 if error.code is Code.RELEASE_CONFLICT and refusal.blob is not None:
                     await _record_conflict(connection, source, refusal, now)
@@ -259,27 +247,13 @@ class SyncService:
             )
             failures = {(one.plugin_id, one.version): one for one in await list_failures(connection, sync.source_id)}
             before = failures.get(("", ""))
-            retries = 0 if before is None else before.retry_count + 1
-            await put_failure(
-                connection,
-                SyncFailure(
-                    source_id=sync.source_id,
-                    plugin_id="",
-                    version="",
-                    code=error.code.slug,
-                    details=error.detail,
-                    first_failed=now,
-                    last_failed=now,
-                    retry_count=retries,
-                    next_retry=plan_retry(error.code, retries, now),
-                ),
-            )
+            await put_failure(connection, _failure(sync.source_id, Listing("", "", "", None), error, before, now))
             source = await get_source(connection, sync.source_id)
             if source is not None and (before is None or before.code != error.code.slug):
                 details = describe(
                     "sync_failed", f"The sync of {source.id} failed: {error.detail}", code=error.code.slug
                 )
-                await add_activities(connection, [_event(source, now, details)])
+                await add_activities(connection, [source_event(source, now, details)])
 
     async def _interrupt(self, sync: Sync) -> None:
         async with self._database.write() as connection:
@@ -307,6 +281,31 @@ def _refuse_gated(source: Source) -> None:
             f"{source.id} contradicted itself; nothing new of it is taken until you have looked at the evidence and "
             f"decided: pfn source lift-gate {source.id}",
         )
+
+
+def _failure(
+    source_id: str,
+    listing: Listing,
+    error: PfnError,
+    before: SyncFailure | None,
+    now: int,
+    blob: Blob | None = None,
+) -> SyncFailure:
+    """Make the record of a failure that follows ``before``; a listing without a name is the source's own."""
+    retries = 0 if before is None else before.retry_count + 1
+    return SyncFailure(
+        source_id=source_id,
+        plugin_id=listing.slug,
+        version=listing.version,
+        code=error.code.slug,
+        details=error.detail,
+        first_failed=now,
+        last_failed=now,
+        retry_count=retries,
+        next_retry=plan_retry(error.code, retries, now),
+        sha256=blob.sha256 if blob else None,
+        statement=listing.statement,
+    )
 
 
 async def _record_conflict(connection: AsyncConnection, source: Source, refusal: Refusal, now: int) -> None:
@@ -353,25 +352,6 @@ def _refusal_event(source: Source, refusal: Refusal, now: int) -> Activity:
     )
     digest = refusal.blob.sha256 if refusal.blob else None
     details = describe("release_held" if held else "release_refused", sentence, code=error.code.slug, sha256=digest)
-    return Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        plugin_id=listing.slug,
-        plugin_name=listing.name,
-        new_version=listing.version,
-        details=details,
-    )
-
-
-def _event(source: Source, now: int, details: dict[str, object]) -> Activity:
-    return Activity(
-        type=ActivityType.FEDERATION_EVENT,
-        timestamp=now,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        details=details,
+    return source_event(
+        source, now, details, plugin_id=listing.slug, plugin_name=listing.name, new_version=listing.version
     )

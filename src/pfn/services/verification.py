@@ -7,7 +7,7 @@ score and the event in one transaction. No transaction is open while the publish
 
 from dataclasses import dataclass, replace
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import Activity, ActivityType, describe, source_event
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus, status_after_failure
 from pfn.domain.verification import (
     VERIFIED_BY_NODE,
@@ -163,14 +163,7 @@ class VerificationService:
         return replace(self._event(source, actor, details), type=ActivityType.SOURCE_VERIFICATION)
 
     def _event(self, source: Source, actor: str, details: dict[str, object]) -> Activity:
-        return Activity(
-            type=ActivityType.FEDERATION_EVENT,
-            timestamp=int(self._clock()),
-            actor=actor,
-            source_id=source.id,
-            source_username=source.username,
-            details=details,
-        )
+        return source_event(source, int(self._clock()), details, actor=actor)
 
 
 async def require_source(database: Database, source_id: str) -> Source:

@@ -79,6 +79,12 @@ async def get_statement(node: Node, source: Required, plugin: Required, version:
     return Response(body, media_type="application/json", headers={**PUBLIC, "Cache-Control": "public, max-age=300"})
 
 
+@router.get("/catalog", response_class=Response)
+async def get_catalog(node: Node, source: Required) -> Response:
+    """Give a source's newest signed catalogue, byte for byte as it came."""
+    return Response(await node.statements.catalog(source), media_type="application/json", headers=PUBLIC)
+
+
 @router.get("/key-documents")
 async def list_key_documents(node: Node, source: Required) -> Response:
     """Give every key document of a source, version 1 first, each verbatim in base64."""
