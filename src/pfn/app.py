@@ -18,6 +18,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.services.access import AccessService, hash_master_key
 from pfn.services.activity import ActivityService
 from pfn.services.background import Background
+from pfn.services.bad_keys import BadKeys
 from pfn.services.catalog import CatalogService
 from pfn.services.clock import Clock
 from pfn.services.doctor import Finding, examine_node
@@ -142,7 +143,7 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
             signed_listings = SignedListingService(
                 database, documents, catalogs, clock, concurrency=settings.sync_concurrency
             )
-            access = AccessService(database, clock, prepared.master_hash)
+            access = AccessService(database, clock, prepared.master_hash, BadKeys(clock, settings.bad_key_limit))
             mirror = MirrorService(
                 database,
                 blobs,

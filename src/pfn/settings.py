@@ -56,6 +56,9 @@ class Settings(BaseModel):
     ] = (443,)
     max_zip_bytes: Annotated[int, Field(description="The largest zip that is mirrored.", ge=1)] = 64 * 1024 * 1024
     max_body_bytes: Annotated[int, Field(description="The largest request body.", ge=1)] = 256 * 1024
+    bad_key_limit: Annotated[
+        int, Field(description="Wrong API keys an address may send in a minute; 0 for no limit.", ge=0)
+    ] = 10
     sync_concurrency: Annotated[int, Field(description="Zips fetched from one publisher at a time.", ge=1, le=64)] = 4
     zip_workers: Annotated[int, Field(description="Processes that judge zips.", ge=1, le=64)] = 1
     log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"

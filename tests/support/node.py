@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 
+# Wide lines, so that what is read from them does not wrap; no limit where a module's tests try wrong keys by the dozen.
+_SETTINGS = {"COLUMNS": "300", "PFN_BAD_KEY_LIMIT": "0"}
 PFN = str(Path(sys.executable).with_name("pfn"))
 
 
@@ -65,7 +67,13 @@ def start_node(data: Path, *arguments: str, environment: dict[str, str] | None =
     master_key = secrets.token_urlsafe(32)
     process = subprocess.Popen(
         [PFN, "serve", "--data", str(data), "--port", "0", "--allow-loopback", *arguments],
-        env={**os.environ, "PFN_MASTER_KEY": master_key, "COLUMNS": "300", **(environment or {})},
+        env={
+            **os.environ,
+            "PFN_MASTER_KEY": master_key,
+            "COLUMNS": "300",
+            "PFN_BAD_KEY_LIMIT": "0",
+            **(environment or {}),
+        },
         stdout=subprocess.PIPE,
         stderr=(data.parent / f"{data.name}.log").open("a"),
         text=True,

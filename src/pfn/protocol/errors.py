@@ -135,13 +135,15 @@ class PfnError(Exception):
 
     ``detail`` is the sentence for whoever asked. ``internal`` is for the operator alone (addresses, socket errors):
     it goes into logs and stored failures, never into an answer to an outsider (facts: one uniform error class).
+    ``retry_after`` is in seconds, where waiting helps.
     """
 
-    def __init__(self, code: Code, detail: str, *, internal: str | None = None) -> None:
+    def __init__(self, code: Code, detail: str, *, internal: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.internal = internal
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.code.slug}: {self.detail}"

@@ -24,6 +24,7 @@ from pfn.domain.access import (
 from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.protocol.api_key import Prefix, generate_token, hash_secret, parse_token
 from pfn.protocol.errors import Code, PfnError
+from pfn.services.bad_keys import BadKeys
 from pfn.services.clock import Clock
 from pfn.storage.access import add_api_key, change_api_key, end_sessions_of_key, get_api_key, list_api_keys
 from pfn.storage.activity import add_activities
@@ -50,18 +51,29 @@ class AccessService:
         database: Database,
         clock: Clock,
         master_hash: str,
+        bad_keys: BadKeys,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._database = database
         self._clock = clock
         self._master_hash = master_hash
+        self._bad_keys = bad_keys
         self._random_bytes = random_bytes
 
-    async def authenticate(self, text: str | None) -> Grant:
-        """Give the grant behind a bearer token.
+    async def authenticate(self, text: str | None, *, caller: str) -> Grant:
+        """Give the grant behind a bearer token that ``caller``, an address, sent.
 
-        Raises PfnError: ``key_required`` without one; ``key_unknown`` for a wrong, revoked or expired one.
+        Raises PfnError: ``key_required`` without one; ``key_unknown`` for a wrong, revoked or expired one;
+        ``too_many_requests`` for one wrong key too many.
         """
+        try:
+            return await self._recognize(text)
+        except PfnError as error:
+            if error.code is Code.KEY_UNKNOWN:
+                self._bad_keys.note(caller)
+            raise
+
+    async def _recognize(self, text: str | None) -> Grant:
         if not text:
             raise PfnError(Code.KEY_REQUIRED, "Send an API key: Authorization: Bearer KEY.")
         if hmac.compare_digest(hash_master_key(text), self._master_hash):

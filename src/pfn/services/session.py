@@ -51,12 +51,12 @@ class SessionService:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    async def sign_in(self, key: str) -> str:
+    async def sign_in(self, key: str, *, caller: str) -> str:
         """Exchange an API key for a new session and give its cookie.
 
-        Raises PfnError: ``key_required``, ``key_unknown``.
+        Raises PfnError as ``AccessService.authenticate`` does.
         """
-        grant = await self._access.authenticate(key)
+        grant = await self._access.authenticate(key, caller=caller)
         cookie = self._random_bytes(32).hex()
         now = int(self._clock())
         session = Session(_hash(cookie), grant.key_id, self._random_bytes(32).hex(), now, now)

@@ -28,6 +28,11 @@ def get_background(request: Request) -> Background:
     return background
 
 
+def caller_of(request: Request) -> str:
+    """Give the address a request came from."""
+    return request.client.host if request.client else "unknown"
+
+
 Node = Annotated[Services, Depends(get_services)]
 Tasks = Annotated[Background, Depends(get_background)]
 
@@ -40,7 +45,8 @@ def need(scope: Scope) -> Callable[..., Awaitable[Grant]]:
 
     async def check(request: Request, node: Node, _: Annotated[object, Depends(BEARER)]) -> Grant:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        grant = await node.access.authenticate(token.strip() if scheme.lower() == "bearer" else None)
+        text = token.strip() if scheme.lower() == "bearer" else None
+        grant = await node.access.authenticate(text, caller=caller_of(request))
         require(grant, scope)
         return grant
 

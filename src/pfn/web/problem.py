@@ -54,7 +54,11 @@ def from_pfn_error(error: PfnError) -> ProblemResponse:
     """Turn an error of ours into its answer."""
     if error.code.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.internal:
         log.warning("request_failed", code=error.code.slug, detail=error.detail, internal=error.internal)
-    headers = {"WWW-Authenticate": 'Bearer realm="pfn"'} if error.code.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {}
+    if error.code.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="pfn"'
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return to_problem(error.code, error.detail, headers=headers)
 
 

@@ -3,10 +3,11 @@
 import re
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.node import RunningNode
+from tests.support.node import RunningNode, run_node
 from tests.support.problem import assert_problem
 
 from pfn.protocol.errors import Code
@@ -168,3 +169,15 @@ def test_key_actions_are_in_the_operators_trail_only(node: RunningNode) -> None:
     subscriber = node.create_key("subscriber")["key"]
     seen = node.client(subscriber).get("/federation/activity").json()["activities"]
     assert not any("key_id" in row["details"] for row in seen)
+
+
+def test_wrong_keys_are_counted_and_a_right_one_still_opens(tmp_path: Path) -> None:
+    with run_node(tmp_path / "node", environment={"PFN_BAD_KEY_LIMIT": "3"}) as node:
+        wrong = node.client("fadmin_wrong")
+        for _ in range(3):
+            assert_problem(wrong.get("/federation/sources"), Code.KEY_UNKNOWN)
+        refused = wrong.get("/federation/sources")
+        assert_problem(refused, Code.TOO_MANY_REQUESTS)
+        assert 0 < int(refused.headers["retry-after"]) <= 61
+        assert node.api.get("/federation/sources").status_code == 200
+        assert_problem(node.client().get("/federation/sources"), Code.KEY_REQUIRED)

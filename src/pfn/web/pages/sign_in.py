@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from pfn.domain.access import Grant
 from pfn.protocol.errors import Code, PfnError
-from pfn.web.access import Node
+from pfn.web.access import Node, caller_of
 from pfn.web.pages.submission import check_origin, read_form
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import SESSION, Seen, Viewer, session_cookie, set_cookie
@@ -39,7 +39,7 @@ async def sign_in(request: Request, node: Node, viewer: Seen) -> Response:
     fields = await read_form(request)
     after = local_path(fields.get("next", "/"))
     try:
-        cookie = await node.sessions.sign_in(fields.get("key", "").strip()[:_LONGEST_KEY])
+        cookie = await node.sessions.sign_in(fields.get("key", "").strip()[:_LONGEST_KEY], caller=caller_of(request))
     except PfnError as error:
         return render(request, viewer, "sign_in.html", error.code.status, after=after, error=error.detail)
     # A session that was there before is not left behind, so no one can have planted it.
