@@ -83,11 +83,6 @@ class Release:
         """Whether it may be the newest: neither yanked nor blocked."""
         return self.yanked_at is None and self.block_reason is None
 
-    @property
-    def file_name(self) -> str:
-        """The name a download is saved under."""
-        return f"{self.plugin_id}.{self.version}.zip"
-
 
 @dataclass(frozen=True, slots=True)
 class Plugin:

@@ -271,9 +271,11 @@ def _weigh_age(evidence: TrustEvidence, now: float) -> Term:
     if since is None:
         return Term("age", 0.0, _AGE_WEIGHT, 0, 0, 0, 1, "Ownership of the source has never been proven.")
     proofs = [min(seen.at, now) for seen in evidence.ownership if seen.grade > 0 and not seen.triggered]
-    days = max(1.0, (max(proofs, default=since) - since) / DAY)
+    proven = (max(proofs, default=since) - since) / DAY
+    days = max(1.0, proven)
     value = 1 - 2.0 ** (-days / _AGE_HALF_LIFE_DAYS)
-    sentence = f"The source has proven to be in the same hands for {_count(int(days), 'day')}."
+    lasted = _count(int(proven), "day") if proven >= 1 else "less than a day"
+    sentence = f"The source has proven to be in the same hands for {lasted}."
     return Term("age", value, _AGE_WEIGHT, days, days, 0, 0, sentence)
 
 

@@ -7,6 +7,7 @@ from pfn.domain.access import Grant
 from pfn.domain.activity import Activity
 from pfn.storage.activity import last_seq, list_activities
 from pfn.storage.database import Database
+from pfn.storage.source import sum_trust
 
 LONGEST_PAGE = 200
 
@@ -48,7 +49,10 @@ class ActivityService:
         page = found[:limit]
         return ActivityPage(page, page[-1].seq if len(found) > limit else None)
 
-    async def version(self) -> int:
-        """Give a number that changes whenever anything a client can see does: the heart of every ETag."""
+    async def version(self) -> str:
+        """Give a text that changes whenever anything a client can see does: the heart of every ETag.
+
+        All that changes is an event, but for the trust scores, which move with time.
+        """
         async with self._database.read() as connection:
-            return await last_seq(connection)
+            return f"{await last_seq(connection)} {await sum_trust(connection)}"

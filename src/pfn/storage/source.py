@@ -67,6 +67,12 @@ async def list_sources(connection: AsyncConnection) -> Sequence[Source]:
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def sum_trust(connection: AsyncConnection) -> float:
+    """Add up every source's score: a number that changes when any of them does, but by a rare chance."""
+    total: float = (await connection.execute(select(func.coalesce(func.sum(sources.c.trust_score), 0.0)))).scalar_one()
+    return total
+
+
 async def change_source(connection: AsyncConnection, source_id: str, **values: object) -> None:
     """Set columns of one source."""
     await connection.execute(update(sources).where(sources.c.id == source_id).values(_write(values)))

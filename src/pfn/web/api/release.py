@@ -35,8 +35,8 @@ async def list_plugins(
     cursor: Annotated[str | None, Query(max_length=8_000)] = None,
 ) -> Response:
     """List mirrored plugins with every version, its digests and signature level."""
-    # The newest event's number changes with anything this list could show, so no query is needed to say "same".
-    etag = make_etag(node.address, str(await node.activities.version()), request.url.query)
+    # This changes with anything the list could show, so the list itself need not be asked to say "same".
+    etag = make_etag(node.address, await node.activities.version(), request.url.query)
     headers = {**PUBLIC, "ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
