@@ -1,5 +1,6 @@
 """Zips are judged once per digest, in a process that may die of them."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -8,14 +9,16 @@ from pathlib import Path
 import pytest
 from tests.support.records import make_release, make_source
 
-from pfn.domain.zip_verdict import check_claim
+from pfn.domain.zip_verdict import ZipVerdict, check_claim
 from pfn.protocol.errors import Code, PfnError
 from pfn.services import zip_check
 from pfn.services.zip_check import ZipCheck
-from pfn.storage.database import Database
+from pfn.storage.database import Database, sqlite_url
+from pfn.storage.migrate import migrate
 from pfn.storage.release import add_release
 from pfn.storage.source import add_source
 from pfn.testing.plugin import plugin_zip
+from pfn.wordpress.plugin_zip import ZipReport, inspect_zip
 
 
 async def test_bytes_that_were_judged_are_not_judged_again(database: Database, tmp_path: Path) -> None:
@@ -38,23 +41,31 @@ async def test_bytes_that_were_judged_are_not_judged_again(database: Database, t
     assert list(again.manifest) == list(verdict.manifest)
 
 
-async def test_a_judge_that_dies_refuses_the_zip_and_the_next_one_is_judged(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_zip_that_kills_its_judge_is_refused_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "one.zip"
-    path.write_bytes(plugin_zip("hello", "1.0"))
+    url = sqlite_url(tmp_path / "node.db")
+    migrate(url)
+    database = Database(url)
+    deadly, honest = tmp_path / "deadly.zip", tmp_path / "honest.zip"
+    for path in (deadly, honest):
+        path.write_bytes(plugin_zip("hello", "1.0"))
+    monkeypatch.setattr(zip_check, "_inspect", _die_of_the_deadly_one)
     zips = ZipCheck(database, 1)
     try:
-        with monkeypatch.context() as patched:
-            patched.setattr(zip_check, "_inspect", _die)
-            with pytest.raises(PfnError) as caught:
-                await zips.judge(path, "0" * 64)
-        assert caught.value.code is Code.ZIP_REFUSED
-        assert (await zips.judge(path, "0" * 64)).faults == ()
+        outcomes = await asyncio.gather(
+            zips.judge(deadly, "0" * 64), *(zips.judge(honest, "1" * 64) for _ in range(3)), return_exceptions=True
+        )
     finally:
         zips.close()
+        await database.close()
+    refused, *judged = outcomes
+    assert isinstance(refused, PfnError)
+    assert refused.code is Code.ZIP_REFUSED
+    assert [isinstance(one, ZipVerdict) and one.faults for one in judged] == [(), (), ()]
 
 
-def _die(path: Path) -> None:
-    del path
-    os._exit(9)
+def _die_of_the_deadly_one(path: Path) -> ZipReport:
+    if path.name == "deadly.zip":
+        os._exit(9)
+    return inspect_zip(path.read_bytes())

@@ -29,6 +29,7 @@ class ZipCheck:
         self._database = database
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._alone = asyncio.Lock()
 
     async def judge(self, path: Path, sha256: str) -> ZipVerdict:
         """Give the verdict on the zip in a file. Raises PfnError (``zip_refused``) where no judge survived it."""
@@ -37,21 +38,43 @@ class ZipCheck:
         if known is not None:
             return known
         if self._pool is None:
-            # "spawn" shares no locks and no connections with this process.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_follow_parent)
+            self._pool = _open_pool(self._workers)
+        pool = self._pool
         try:
-            report = await asyncio.get_running_loop().run_in_executor(self._pool, _inspect, path)
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise PfnError(Code.ZIP_REFUSED, "The zip could not be judged: the check did not survive it.") from error
+            report = await _run(pool, path)
+        except BrokenProcessPool:
+            if self._pool is pool:
+                self._pool = None
+            report = await self._judge_alone(path)
         return from_report(report)
+
+    async def _judge_alone(self, path: Path) -> ZipReport:
+        """Judge once more in a process of its own: the one that died may have died of another zip."""
+        async with self._alone:
+            pool = _open_pool(1)
+            try:
+                return await _run(pool, path)
+            except BrokenProcessPool as error:
+                sentence = "The zip could not be judged: the check did not survive it."
+                raise PfnError(Code.ZIP_REFUSED, sentence) from error
+            finally:
+                pool.shutdown(wait=False)
 
     def close(self) -> None:
         """Stop the processes."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _open_pool(workers: int) -> ProcessPoolExecutor:
+    # "spawn" shares no locks and no connections with this process.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+
+
+async def _run(pool: ProcessPoolExecutor, path: Path) -> ZipReport:
+    return await asyncio.get_running_loop().run_in_executor(pool, _inspect, path)
 
 
 def _follow_parent() -> None:
