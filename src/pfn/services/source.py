@@ -274,7 +274,7 @@ class SourceService:
             gone = source is not None and source.status is SourceStatus.REMOVED
             if source is None or (gone and not purge):
                 raise unknown_source(source_id)
-            withdrawn = (await count_plugins(connection, source_id)).get(source_id, 0)
+            withdrawn = 0 if gone else (await count_plugins(connection, source_id)).get(source_id, 0)
             ended = await end_subscriptions(connection, now, source_id=source_id)
             deleted = 0
             if purge:
