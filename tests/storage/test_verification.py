@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.support.records import ANN, BOB, add_sources
 
-from pfn.domain.verification import Check, Verification, VerificationResult, VerificationType
+from pfn.domain.verification import Verification, VerificationResult, VerificationType
+from pfn.protocol.check import Check
 from pfn.storage.database import Database
 from pfn.storage.verification import (
     VerificationSummary,

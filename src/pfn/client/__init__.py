@@ -6,13 +6,13 @@ the key to judge by. Nothing here trusts a node.
 
 from pfn.client.documents import find_instance_url, read_documents
 from pfn.client.verification import (
-    Check,
     Documents,
     DownloadRefusedError,
     Known,
     VerifiedDownload,
     verify_download,
 )
+from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import PublicKey, parse_public_key
 
 __all__ = [

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from pfn.protocol.artifact import check_artifact, check_artifact_signature
 from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog, CatalogVerdict, check_listed, verify_catalog
+from pfn.protocol.check import Check
 from pfn.protocol.document import Head, read_document
 from pfn.protocol.dsse import Envelope, key_id, parse_envelope
 from pfn.protocol.ed25519 import PublicKey, parse_signature
@@ -52,19 +53,6 @@ class Known:
     publisher: Head | None = None
     catalog: Head | None = None
     catalog_signer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One step: its name, whether it held, and a sentence; the shape of a node's verdict."""
-
-    name: str
-    passed: bool
-    detail: str
-
-    def to_json(self) -> dict[str, object]:
-        """Give the check in JSON types."""
-        return {"name": self.name, "passed": self.passed, "detail": self.detail}
 
 
 class DownloadRefusedError(SecurityError):

@@ -6,6 +6,8 @@ Answers for the record and for what counts as passed. The steps themselves are i
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pfn.protocol.check import Check
+
 VERIFIED_BY_NODE = "node"
 
 
@@ -22,19 +24,6 @@ class VerificationResult(StrEnum):
 
     SUCCESS = "success"
     FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One step of a verification: its name, whether it held, and a sentence."""
-
-    name: str
-    passed: bool
-    detail: str
-
-    def to_json(self) -> dict[str, object]:
-        """Give the shape the API answers with."""
-        return {"name": self.name, "passed": self.passed, "detail": self.detail}
 
 
 @dataclass(frozen=True, slots=True)

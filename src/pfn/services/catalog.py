@@ -24,7 +24,6 @@ from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import get_release, list_yanked, mark_releases, refresh_newest
 from pfn.storage.signed_document import StoredCatalog, get_catalog, put_catalog
-from pfn.storage.source import get_source
 
 LONGEST_LIFETIME = 90 * 86_400
 
@@ -83,9 +82,7 @@ class CatalogService:
         except SecurityError as error:
             if error.code is Code.CATALOG_FORK and stored is not None:
                 async with self._database.write() as connection:
-                    current = await get_source(connection, source.id, lock=True)
-                    if current is not None:
-                        await record_evidence(connection, current, error, stored.envelope, fresh.body, now=now)
+                    await record_evidence(connection, source.id, error, stored.envelope, fresh.body, now=now)
             raise
         # However long a publisher says it holds, a view that old may hide what came since.
         expires = min(verdict.catalog.expires, verdict.catalog.issued + LONGEST_LIFETIME)
@@ -98,6 +95,8 @@ class CatalogService:
 
 def is_blocked(publisher: TrustedPublisher, body: bytes, received_at: int) -> bool:
     """Tell whether what was kept is claimed by a key that has since been revoked for the time it came."""
+    if not publisher.document.revoked:
+        return False  # nearly always, and then no envelope need be read
     envelope = parse_envelope(body, max_bytes=MAX_CATALOG_BYTES)
     return any(release_blocked(publisher, one.key_id, received_at) for one in envelope.signatures)
 

@@ -4,11 +4,11 @@ The first stays what is served; the source is gated to trust 0 until its operato
 """
 
 import hashlib
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import describe, source_event
-from pfn.domain.source import Source
 from pfn.domain.trust import Gate
 from pfn.protocol.errors import PfnError
 from pfn.services.trust import refresh_trust
@@ -19,7 +19,7 @@ from pfn.storage.source import change_source, get_source
 
 async def record_evidence(
     connection: AsyncConnection,
-    source: Source,
+    source_id: str,
     error: PfnError,
     first: bytes,
     second: bytes,
@@ -28,7 +28,10 @@ async def record_evidence(
     plugin_id: str = "",
     version: str = "",
 ) -> None:
-    """Keep both sides, gate the source and raise an event; the same pair again changes nothing."""
+    """Keep both sides, gate the source and raise an event; the same pair again, or no such source, changes nothing."""
+    source = await get_source(connection, source_id, lock=True)
+    if source is None:
+        return
     pair = hashlib.sha256(hashlib.sha256(first).digest() + hashlib.sha256(second).digest()).hexdigest()
     item = Evidence(
         source_id=source.id,
@@ -45,9 +48,7 @@ async def record_evidence(
         return
     gates = tuple(sorted({*source.gates, Gate.EQUIVOCATION.value}))
     await change_source(connection, source.id, gates=gates)
-    gated = await get_source(connection, source.id)
-    if gated is not None:
-        await refresh_trust(connection, gated, now)
+    await refresh_trust(connection, replace(source, gates=gates), now)
     sentence = f"{source.id} contradicts itself: {error.detail} Both sides are kept; its trust is 0 until you decide."
     details = describe("conflict", sentence, code=error.code.slug)
     event = source_event(source, now, details, plugin_id=plugin_id or None, new_version=version or None)

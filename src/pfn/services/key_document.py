@@ -21,7 +21,7 @@ from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import list_signed_releases, mark_releases, refresh_newest
 from pfn.storage.signed_document import add_key_document, get_newest_key_document, list_key_documents
-from pfn.storage.source import change_source, get_source
+from pfn.storage.source import change_source
 
 LONGEST_CHAIN = 1_000
 SALE_COOL_DOWN_S = 72 * 3600
@@ -143,9 +143,7 @@ class KeyDocumentService:
 
     async def _record_fork(self, source: Source, error: SecurityError, first: bytes, second: bytes) -> None:
         async with self._database.write() as connection:
-            current = await get_source(connection, source.id, lock=True)
-            if current is not None:
-                await record_evidence(connection, current, error, first, second, now=int(self._clock()))
+            await record_evidence(connection, source.id, error, first, second, now=int(self._clock()))
 
 
 def _claimed_version(envelope: Envelope) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfn.domain.source import Source
-from pfn.domain.verification import Check
 from pfn.outbound.publisher import PublisherClient
 from pfn.protocol.challenge import new_challenge
+from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import PublicKey, parse_public_key, parse_signature, verify
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.naming_scheme import asset_url
@@ -36,7 +36,6 @@ class Attempt:
     info: FederationInfo | None = None
     challenge: str | None = None
     response_ms: int | None = None
-    generation: int = 1
     signs_anything: bool | None = None
 
 
@@ -101,7 +100,6 @@ class OwnershipService:
         if publisher is None:
             attempt.checks.pop()
             return None
-        attempt.generation = 2
         return publisher
 
     async def _prove_v1(self, source: Source, attempt: Attempt) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pfn.domain.release import Release, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
-from pfn.domain.verification import Check
+from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock

@@ -27,7 +27,6 @@ from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import get_release, mark_releases, refresh_newest
 from pfn.storage.signed_document import StoredStatement, add_statement, list_statements
-from pfn.storage.source import get_source
 
 LONGEST_ROW = 500
 
@@ -208,11 +207,7 @@ class SignedListingService:
     ) -> None:
         now = int(self._clock())
         async with self._database.write() as connection:
-            current = await get_source(connection, source.id, lock=True)
-            if current is not None:
-                await record_evidence(
-                    connection, current, error, first, second, now=now, plugin_id=slug, version=version
-                )
+            await record_evidence(connection, source.id, error, first, second, now=now, plugin_id=slug, version=version)
 
 
 def _head_to_follow(listed: ListedRelease, newest: StoredStatement | None) -> Head | None:

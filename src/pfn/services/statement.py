@@ -2,8 +2,8 @@
 
 from pfn.domain.release import Release
 from pfn.domain.source import Source
-from pfn.domain.verification import Check
 from pfn.protocol.artifact import check_artifact
+from pfn.protocol.check import Check
 from pfn.protocol.dsse import key_id, parse_envelope
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError

@@ -312,13 +312,12 @@ async def _record_conflict(connection: AsyncConnection, source: Source, refusal:
     """Keep what there is of both sides: of v1, the digests, for its signatures cover no bytes."""
     listing = refusal.listing
     known = await get_release(connection, source.id, listing.slug, listing.version)
-    current = await get_source(connection, source.id, lock=True)
-    if known is None or current is None or refusal.blob is None or listing.signed is not None:
+    if known is None or refusal.blob is None or listing.signed is not None:
         return
     first, second = (f"SHA-256 {digest}\n".encode() for digest in (known.blob.sha256, refusal.blob.sha256))
     await record_evidence(
         connection,
-        current,
+        source.id,
         refusal.error,
         first,
         second,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, case, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.verification import Check, Verification, VerificationResult, VerificationType
+from pfn.domain.verification import Verification, VerificationResult, VerificationType
+from pfn.protocol.check import Check
 from pfn.storage.schema import source_verifications as table
 
 
