@@ -1,12 +1,27 @@
 """Threats to keys: theft, loss, rotation, replay, oracles (docs/security.md names each test)."""
 
+import asyncio
+
 from tests.support.problem import assert_problem
 from tests.threats.conftest import Node, Time
 
 from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import Code
+from pfn.testing.faults import Answer, Fault
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
+
+
+def answer_late(asked: asyncio.Event, go_on: asyncio.Event) -> Fault:
+    """Answer honestly, but only when told to go on; tell when asked."""
+
+    async def play(honest: Answer, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await go_on.wait()
+        writer.write(honest.head() + honest.body)
+        await writer.drain()
+
+    return play
 
 
 async def verify(node: Node, source_id: str) -> dict[str, object]:
@@ -187,6 +202,41 @@ async def test_a_custody_reset_takes_the_operator_a_proof_and_seven_days(
     assert "custody_reset" in await node.actions(source_id)
     same = await node.post("reset-custody", sourceId=source_id, public_key=publisher.public_key_pem)
     assert_problem(same, Code.WRONG_STATE)
+
+
+async def test_a_proof_of_the_old_key_does_not_verify_the_new_one(node: Node) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    async with FakePublisher("erin") as publisher:
+        source_id = await node.add(publisher)
+        publisher.faults["/verify-ownership"] = answer_late(asked, go_on)
+        late = asyncio.create_task(node.post("verify-source", sourceId=source_id))
+        await asked.wait()
+        stranger = SigningKey.generate().public_key.pem
+        await node.post("reset-custody", sourceId=source_id, public_key=stranger)
+        go_on.set()
+        assert_problem(await late, Code.WRONG_STATE)
+        publisher.faults.clear()
+        assert (await verify(node, source_id))["success"] is False
+        assert (await node.status(source_id))["source"]["status"] == "error"
+
+
+async def test_a_release_of_the_old_key_does_not_come_in_under_the_new_one(
+    node: Node, publisher: FakePublisherV2
+) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    source_id = await node.register(publisher)
+    publisher.add_plugin("one", "1.0")
+    publisher.faults[publisher.zip_path("one", "1.0")] = answer_late(asked, go_on)
+    late = asyncio.create_task(node.sync(source_id))
+    await asked.wait()
+    stranger = SigningKey.generate().public_key.pem
+    await node.post("reset-custody", sourceId=source_id, public_key=stranger)
+    go_on.set()
+    sync = await late
+    assert (sync["state"], sync["code"]) == ("failed", Code.WRONG_STATE.slug)
+    assert await node.versions(source_id) == {}
+    documents = await node.http.get("/federation/key-documents", params={"source": source_id})
+    assert documents.json()["documents"] == []
 
 
 async def test_a_replayed_ownership_proof_is_refused(node: Node, publisher: FakePublisherV2) -> None:

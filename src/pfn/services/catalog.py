@@ -18,6 +18,7 @@ from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.publisher_chain import TrustedPublisher
 from pfn.protocol.release_key import release_blocked
 from pfn.services.clock import Clock
+from pfn.services.custody import hold_custody
 from pfn.services.evidence import record_evidence
 from pfn.services.key_document import KeyDocumentService
 from pfn.storage.activity import add_activities
@@ -88,6 +89,7 @@ class CatalogService:
         expires = min(verdict.catalog.expires, verdict.catalog.issued + LONGEST_LIFETIME)
         kept = StoredCatalog(verdict.head, fresh.body, expires, now, fresh.etag, fresh.last_modified)
         async with self._database.write() as connection:
+            await hold_custody(connection, source)
             await put_catalog(connection, source.id, kept)
             await _apply_yanks(connection, source, verdict.catalog, now)
         return Known(verdict.catalog, publisher)

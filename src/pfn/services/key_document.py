@@ -16,6 +16,7 @@ from pfn.protocol.publisher_chain import TrustedPublisher, advance_trust, begin_
 from pfn.protocol.publisher_document import PublisherDocument
 from pfn.protocol.release_key import release_blocked
 from pfn.services.clock import Clock
+from pfn.services.custody import hold_custody
 from pfn.services.evidence import record_evidence
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
@@ -115,6 +116,7 @@ class KeyDocumentService:
     ) -> None:
         now = int(self._clock())
         async with self._database.write() as connection:
+            await hold_custody(connection, source)
             for step in steps:
                 envelope = parse_envelope(step)
                 version = _claimed_version(envelope)

@@ -22,6 +22,7 @@ from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.naming_scheme import asset_url
 from pfn.services.clock import Clock
+from pfn.services.custody import hold_custody
 from pfn.services.signature import check_artifact_text, check_signed, find_signature
 from pfn.services.zip_check import ZipCheck
 from pfn.storage.activity import add_activities
@@ -201,6 +202,7 @@ class MirrorService:
         # Bytes first, then rows: a row without its blob cannot happen.
         await self._blobs.keep([(arrival.temporary, arrival.release.blob) for arrival in fresh])
         async with self._database.write() as connection:
+            await hold_custody(connection, source)
             # Another process may have been faster since; the first to commit wins, whatever its bytes.
             late = await releases_among(connection, source.id, keys)
             new = [one for one in fresh if (one.release.plugin_id, one.release.version) not in late]

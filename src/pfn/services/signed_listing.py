@@ -19,6 +19,7 @@ from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.release_statement import VerifiedStatement, read_statement, verify_statement_chain
 from pfn.services.catalog import CatalogService, Known, is_blocked
 from pfn.services.clock import Clock
+from pfn.services.custody import hold_custody
 from pfn.services.evidence import record_evidence
 from pfn.services.listing import Offer
 from pfn.services.mirror import Refusal
@@ -160,6 +161,7 @@ class SignedListingService:
         details = describe("release_restated", sentence)
         event = source_event(source, now, details, plugin_id=listing.slug, new_version=listing.version)
         async with self._database.write() as connection:
+            await hold_custody(connection, source)
             await mark_releases(
                 connection,
                 source.id,
@@ -196,6 +198,7 @@ class SignedListingService:
     async def _keep(self, source: Source, envelopes: list[Envelope], row: list[bytes]) -> None:
         now = int(self._clock())
         async with self._database.write() as connection:
+            await hold_custody(connection, source)
             for envelope, body in zip(envelopes, row, strict=True):
                 statement = read_statement(envelope)
                 head = Head(statement.sequence, envelope.payload_hash)

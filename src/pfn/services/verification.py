@@ -21,6 +21,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.publisher_v1 import FederationInfo
 from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.clock import Clock
+from pfn.services.custody import hold_custody
 from pfn.services.ownership import Attempt, OwnershipService, check_assets
 from pfn.services.trust import refresh_trust
 from pfn.storage.activity import add_activities
@@ -131,9 +132,7 @@ class VerificationService:
         )
         async with self._database.write() as connection:
             # The source may have been suspended or removed while its publisher was asked: its row decides.
-            current = await get_source(connection, source.id, lock=True)
-            if current is None:
-                raise unknown_source(source.id)
+            current = await hold_custody(connection, source)
             changes: dict[str, object] = {} if attempt.info is None else _describe_info(attempt.info)
             changes |= _next_status(current, failure, now)
             if attempt.signs_anything is not None:
