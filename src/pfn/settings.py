@@ -61,12 +61,51 @@ class Settings(BaseModel):
     ] = 10
     sync_concurrency: Annotated[int, Field(description="Zips fetched from one publisher at a time.", ge=1, le=64)] = 4
     zip_workers: Annotated[int, Field(description="Processes that judge zips.", ge=1, le=64)] = 1
+    work: Annotated[bool, Field(description="Do the due work in `pfn serve`; off where `pfn work` does it.")] = True
+    work_concurrency: Annotated[int, Field(description="Due things done at a time by one process.", ge=1, le=256)] = 8
+    lease_seconds: Annotated[
+        int, Field(description="Seconds without a heartbeat after which others take work over.", ge=1, le=3600)
+    ] = 60
+    sync_every: Annotated[
+        int, Field(description="Seconds between two syncs of a source, at first; then it adapts.", ge=1)
+    ] = 3600
+    probe_every: Annotated[int, Field(description="Seconds between two health probes of a source.", ge=1)] = 600
+    verify_every: Annotated[int, Field(description="Seconds between two key checks of a source.", ge=1)] = 86_400
+    recheck_every: Annotated[
+        int, Field(description="Seconds between two looks at the stored bytes of a source.", ge=1)
+    ] = 86_400
+    recheck_bytes: Annotated[
+        int, Field(description="Stored bytes of a source that one look reads, oldest look first.", ge=1)
+    ] = 1024 * 1024 * 1024
+    events_keep_days: Annotated[int, Field(description="Days the activity is kept; 0 for ever.", ge=0)] = 730
+    history_keep_days: Annotated[
+        int, Field(description="Days that syncs, verifications and deliveries are kept.", ge=31)
+    ] = 365
+    quota_plugins: Annotated[int, Field(description="Plugins mirrored of one source; 0 for no limit.", ge=0)] = 20_000
+    quota_bytes: Annotated[int, Field(description="Bytes mirrored of one source; 0 for no limit.", ge=0)] = (
+        50 * 1024 * 1024 * 1024
+    )
+    min_free_bytes: Annotated[
+        int, Field(description="Free bytes on the disk below which nothing new is mirrored.", ge=0)
+    ] = 256 * 1024 * 1024
+    address_limit: Annotated[
+        int, Field(description="Requests an address may send in a minute; 0 for no limit.", ge=0)
+    ] = 1200
+    key_limit: Annotated[int, Field(description="Requests an API key may send in a minute; 0 for no limit.", ge=0)] = (
+        2400
+    )
+    max_streams: Annotated[int, Field(description="Live event streams at a time.", ge=0)] = 1000
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."),
+    ] = ()
+    open_metrics: Annotated[bool, Field(description="Show /metrics without a key.")] = False
     log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error.")
     ] = "info"
 
-    @field_validator("allow_hosts", "allow_ports", mode="before")
+    @field_validator("allow_hosts", "allow_ports", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

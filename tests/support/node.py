@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 # Wide lines, so that what is read from them does not wrap; no limit where a module's tests try wrong keys by the dozen.
-_SETTINGS = {"COLUMNS": "300", "PFN_BAD_KEY_LIMIT": "0"}
+_SETTINGS = {"COLUMNS": "300", "PFN_BAD_KEY_LIMIT": "0", "PFN_WORK": "0"}
 PFN = str(Path(sys.executable).with_name("pfn"))
 
 
@@ -72,6 +72,7 @@ def start_node(data: Path, *arguments: str, environment: dict[str, str] | None =
             "PFN_MASTER_KEY": master_key,
             "COLUMNS": "300",
             "PFN_BAD_KEY_LIMIT": "0",
+            "PFN_WORK": "0",
             **(environment or {}),
         },
         stdout=subprocess.PIPE,

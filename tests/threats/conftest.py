@@ -87,7 +87,7 @@ def clock() -> Time:
 async def node(tmp_path: Path, clock: Time) -> AsyncIterator[Node]:
     """A node whose operator asks."""
     key = secrets.token_urlsafe(32)
-    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test")
+    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test", work=False)
     prepared = replace(prepare(settings), master_hash=hash_master_key(key))
     app = build_app(prepared, clock=clock)
     headers = {"Authorization": f"Bearer {key}"}

@@ -87,6 +87,8 @@ class Source:
     oracle_probed_at: int | None = None
     gates: tuple[str, ...] = ()
     cool_down_until: int | None = None
+    quota_plugins: int | None = None
+    quota_bytes: int | None = None
 
     @property
     def serves(self) -> bool:

@@ -41,6 +41,9 @@ class Code(Enum):
     STATEMENT_UNKNOWN = ("statement_unknown", 404, Fault.CALLER, "No signed statement covers this release")
     QUARANTINE_UNKNOWN = ("quarantine_unknown", 404, Fault.CALLER, "Nothing in quarantine has this id")
     SYNC_UNKNOWN = ("sync_unknown", 404, Fault.CALLER, "No such sync")
+    SYNC_RUNNING = ("sync_running", 409, Fault.CALLER, "A sync of this source is running")
+    WEBHOOK_UNKNOWN = ("webhook_unknown", 404, Fault.CALLER, "No such webhook")
+    DELIVERY_UNKNOWN = ("delivery_unknown", 404, Fault.CALLER, "No such delivery")
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405, Fault.CALLER, "This address does not take that method")
     SOURCE_EXISTS = ("source_exists", 409, Fault.CALLER, "This source is registered already")
     SOURCE_NOT_VERIFIED = ("source_not_verified", 409, Fault.CALLER, "The source is not verified")
@@ -64,6 +67,8 @@ class Code(Enum):
     ASSET_SCHEME = ("asset_scheme", 502, Fault.PUBLISHER, "The publisher's naming scheme cannot be used")
     ZIP_REFUSED = ("zip_refused", 422, Fault.PUBLISHER, "The zip breaks the rules for plugin zips")
     ZIP_MISMATCH = ("zip_mismatch", 422, Fault.PUBLISHER, "The zip is not what the publisher announced")
+    QUOTA_EXCEEDED = ("quota_exceeded", 422, Fault.PUBLISHER, "The source has filled what it may of this node")
+    LISTING_SHRANK = ("listing_shrank", 502, Fault.PUBLISHER, "Most of the publisher's catalogue is missing")
     UNSIGNED = ("unsigned", 422, Fault.PUBLISHER, "The release carries no signature")
 
     # What must never be believed.
@@ -104,8 +109,10 @@ class Code(Enum):
 
     # The node itself.
     BLOB_MISSING = ("blob_missing", 500, Fault.STORAGE, "The stored bytes are missing")
+    NOT_READY = ("not_ready", 503, Fault.STORAGE, "The node cannot serve now")
     STORAGE_FULL = ("storage_full", 507, Fault.STORAGE, "The disk is full")
     SCHEMA_NEWER = ("schema_newer", 500, Fault.STORAGE, "The database was made by a newer version")
+    LEASE_LOST = ("lease_lost", 503, Fault.NODE, "Another worker took the work over")
     DATA_MISSING = ("data_missing", 500, Fault.NODE, "There is no node in this data folder")
     INTERNAL = ("internal", 500, Fault.NODE, "Something went wrong in the node")
 

@@ -1,0 +1,52 @@
+"""The tables, once, for SQLite and PostgreSQL.
+
+The seed's six tables keep their names, columns and meanings; more columns follow theirs. Times are Unix seconds.
+Migrations make the tables (``pfn.storage.migrations``); a test holds the two equal.
+"""
+
+from pfn.storage.schema.access import api_keys, sessions
+from pfn.storage.schema.base import metadata
+from pfn.storage.schema.history import cursors, events, version_updates
+from pfn.storage.schema.release import blobs, mirrored_plugins, plugin_tags, plugins, quarantine, rechecks
+from pfn.storage.schema.source import (
+    catalogs,
+    evidence,
+    publisher_documents,
+    release_statements,
+    source_verifications,
+    sources,
+)
+from pfn.storage.schema.subscription import deliveries, subscriptions, webhooks
+from pfn.storage.schema.sync import listing_states, listings, sync_failures, syncs
+from pfn.storage.schema.work import health, health_hours, schedule
+
+__all__ = [
+    "api_keys",
+    "blobs",
+    "catalogs",
+    "cursors",
+    "deliveries",
+    "events",
+    "evidence",
+    "health",
+    "health_hours",
+    "listing_states",
+    "listings",
+    "metadata",
+    "mirrored_plugins",
+    "plugin_tags",
+    "plugins",
+    "publisher_documents",
+    "quarantine",
+    "rechecks",
+    "release_statements",
+    "schedule",
+    "sessions",
+    "source_verifications",
+    "sources",
+    "subscriptions",
+    "sync_failures",
+    "syncs",
+    "version_updates",
+    "webhooks",
+]

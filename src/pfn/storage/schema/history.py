@@ -1,0 +1,49 @@
+"""What happened, in one growing row, and how far its readers are."""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, String, Table, text
+
+from pfn.storage.schema.base import Id, metadata
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Id, primary_key=True, autoincrement=True),
+    Column("type", String, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("source_id", String),
+    Column("source_username", String),
+    Column("plugin_id", String),
+    Column("plugin_name", String),
+    Column("old_version", String),
+    Column("new_version", String),
+    Column("private", Boolean, nullable=False, server_default=text("false")),
+    Column("details", JSON, nullable=False),
+    Index(None, "source_id", "seq"),
+    Index(None, "plugin_id", "seq"),
+    Index(None, "type", "seq"),
+    Index(None, "timestamp"),
+    sqlite_autoincrement=True,
+)
+
+version_updates = Table(
+    "version_updates",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("plugin_id", String, nullable=False),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False),
+    Column("old_version", String, nullable=False),
+    Column("new_version", String, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("notified", Boolean, nullable=False, server_default=text("false")),
+    Index(None, "source_id", "plugin_id"),
+    sqlite_autoincrement=True,
+)
+
+# How far readers of the one history have come: who tells webhooks, say.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("seq", Id, nullable=False),
+)
