@@ -15,6 +15,7 @@ class Fault(StrEnum):
 
     CALLER = "caller"
     PUBLISHER = "publisher"
+    PEER = "peer"
     STORAGE = "storage"
     SECURITY = "security"
     NODE = "node"
@@ -106,6 +107,41 @@ class Code(Enum):
     DOWNGRADE = ("downgrade", 422, Fault.SECURITY, "The publisher shows weaker proof than before")
     OWNERSHIP_CHALLENGE = ("ownership_challenge", 422, Fault.SECURITY, "This challenge must not be signed")
     SIGNING_ORACLE = ("signing_oracle", 422, Fault.SECURITY, "The key signs whatever it is sent")
+
+    # A node's log (protocol.md section 4).
+    LOG_MALFORMED = ("log_malformed", 400, Fault.CALLER, "This part of a transparency log is not well-formed")
+    LOG_UNKNOWN = ("log_unknown", 404, Fault.CALLER, "This log is not known here")
+    LOG_SIGNATURE = ("log_signature", 403, Fault.SECURITY, "The checkpoint is not signed by its log")
+    LOG_SIZE = ("log_size", 409, Fault.CALLER, "The log was last witnessed at another size")
+    LOG_CONSISTENCY = ("log_consistency", 422, Fault.SECURITY, "The log's tree does not follow from the known one")
+    LOG_FORK = ("log_fork", 422, Fault.SECURITY, "The log has two trees of one size")
+    LOG_ROLLBACK = ("log_rollback", 422, Fault.SECURITY, "The log's tree is older than the known one")
+    LOG_HALTED = ("log_halted", 503, Fault.NODE, "The node's log is halted")
+    LOG_INCLUSION = ("log_inclusion", 422, Fault.SECURITY, "The entry is not in the log's tree")
+    LEAF_UNKNOWN = ("leaf_unknown", 422, Fault.CALLER, "This version does not know such a log entry")
+    LEAF_MISMATCH = ("leaf_mismatch", 422, Fault.SECURITY, "The log entry is about something else")
+    WITNESS_SIGNATURE = ("witness_signature", 422, Fault.SECURITY, "The signature of a witness does not hold")
+    WITNESS_QUORUM = ("witness_quorum", 422, Fault.SECURITY, "Too few witnesses signed the log's tree")
+    WITNESS_STALE = ("witness_stale", 422, Fault.SECURITY, "The signatures of the witnesses are too old")
+    WITNESS_DIVERGENCE = ("witness_divergence", 502, Fault.SECURITY, "A witness knows another tree of this log")
+    WITNESS_REFUSED = ("witness_refused", 502, Fault.PEER, "The witness did not sign")
+    PROOF_INCOMPLETE = ("proof_incomplete", 422, Fault.SECURITY, "A piece of the proof is missing")
+    EVIDENCE_LOGGED = ("evidence_logged", 409, Fault.SECURITY, "The log holds evidence against this source")
+    CUSTODY_COOLDOWN = ("custody_cooldown", 409, Fault.SECURITY, "The source changed hands a short while ago")
+
+    # Other nodes (protocol.md section 4).
+    PEER_UNKNOWN = ("peer_unknown", 404, Fault.CALLER, "No such peer")
+    PEER_EXISTS = ("peer_exists", 409, Fault.CALLER, "This node is a peer already")
+    PEER_UNREACHABLE = ("peer_unreachable", 502, Fault.PEER, "The peer cannot be reached")
+    PEER_ANSWER = ("peer_answer", 502, Fault.PEER, "The peer answered with an error or a wrong document")
+    PEER_WITHHELD = ("peer_withheld", 502, Fault.PEER, "The peer does not show what its log has signed")
+    PEER_PROOF = ("peer_proof", 422, Fault.SECURITY, "The peer did not prove that it holds its key")
+    PEER_KEYS = ("peer_keys", 422, Fault.SECURITY, "The peer shows other keys than expected")
+    PEER_BYTES = ("peer_bytes", 422, Fault.SECURITY, "The peer sent other bytes than it was asked for")
+    PEER_ENDLESS = ("peer_endless", 422, Fault.SECURITY, "The peer's log is longer than any honest one")
+    PROPOSAL_UNKNOWN = ("proposal_unknown", 404, Fault.CALLER, "No peer proposed such a source")
+    FIRST_SEEN_CONFLICT = ("first_seen_conflict", 409, Fault.SECURITY, "Another node has other bytes for this version")
+    EVIDENCE_INVALID = ("evidence_invalid", 422, Fault.CALLER, "The evidence does not hold")
 
     # The node itself.
     BLOB_MISSING = ("blob_missing", 500, Fault.STORAGE, "The stored bytes are missing")
