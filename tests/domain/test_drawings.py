@@ -2,10 +2,24 @@
 
 from pathlib import Path
 
-from pfn.domain.source import LIFE_CYCLE
+import pytest
+
+from pfn.domain import delivery, health, peer, schedule, source, webhook
+from pfn.domain.life_cycle import LifeCycle
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 
-def test_the_life_of_a_source_is_drawn_as_it_is() -> None:
-    assert LIFE_CYCLE.to_mermaid() in ARCHITECTURE.read_text(encoding="utf-8")
+LIFE_CYCLES = [
+    source.LIFE_CYCLE,
+    schedule.LIFE_CYCLE,
+    health.LIFE_CYCLE,
+    webhook.WEBHOOK_LIFE_CYCLE,
+    delivery.DELIVERY_LIFE_CYCLE,
+    peer.LIFE_CYCLE,
+]
+
+
+@pytest.mark.parametrize("life_cycle", LIFE_CYCLES, ids=lambda one: one.name)
+def test_a_life_is_drawn_as_it_is(life_cycle: LifeCycle) -> None:
+    assert life_cycle.to_mermaid() in ARCHITECTURE.read_text(encoding="utf-8")

@@ -386,6 +386,22 @@ class TestGrades:
 
 
 class TestSubscribers:
+    @given(
+        st.lists(
+            st.builds(
+                Subscriber,
+                st.sampled_from("abcdefgh"),
+                st.sampled_from([None, "one", "two"]),
+                st.integers(START, NOW).map(float),
+            )
+        ),
+        st.integers(0, 200),
+    )
+    def test_a_peer_counts_for_five_however_many_it_invents(self, subscriptions, invented):
+        honest = count_subscribers(subscriptions, NOW)
+        crowd = [Subscriber(f"sybil {n}", "one", START) for n in range(invented)]
+        assert honest <= count_subscribers([*subscriptions, *crowd], NOW) <= honest + 5
+
     @pytest.mark.parametrize(
         ("subscriptions", "count"),
         [

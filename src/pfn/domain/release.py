@@ -32,12 +32,16 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Stored bytes, known by digest. All digests are lower-case hex; ``size`` is in bytes."""
+    """Stored bytes, known by digest. All digests are lower-case hex; ``size`` is in bytes.
+
+    Those that are ``corrupt`` were found not to match their digest any more, and are not served.
+    """
 
     sha256: str
     sha1: str
     sha384: str
     size: int
+    corrupt: bool = False
 
     @property
     def local_path(self) -> str:
@@ -59,7 +63,10 @@ class KeptSignature:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say."""
+    """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say.
+
+    ``log_index`` is where its leaf stands in this node's log.
+    """
 
     plugin_id: str
     source_id: str
@@ -77,6 +84,7 @@ class Release:
     yanked_at: int | None = None
     yank_reason: str | None = None
     block_reason: str | None = None
+    log_index: int | None = None
 
     @property
     def offered(self) -> bool:

@@ -8,8 +8,10 @@ A lease makes two workers never do one thing twice: who claims a row writes a to
 alive with heartbeats. A row whose lease ran out belongs to nobody and may be claimed again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
 from pfn.domain.life_cycle import LifeCycle, Transition
 
@@ -19,7 +21,7 @@ _LONGEST_ASKED_S = 7 * 86_400
 
 
 class Work(StrEnum):
-    """A kind of work. Its subject is a source's id, a webhook's id, or nothing where it is the node's own."""
+    """A kind of work. Its subject is a source's, webhook's or peer's id, or nothing where it is the node's own."""
 
     SYNC = "sync"
     PROBE = "probe"
@@ -28,6 +30,8 @@ class Work(StrEnum):
     NOTIFY = "notify"
     DELIVER = "deliver"
     TIDY = "tidy"
+    PEER = "peer"
+    WITNESS = "witness"
 
 
 class Result(StrEnum):
@@ -79,7 +83,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One row of ``schedule``. Times are Unix seconds; ``owner`` is the token of the lease, ``host`` whom it asks."""
+    """One row of ``schedule``. Times are Unix seconds; ``owner`` is the token of the lease, ``host`` whom it asks.
+
+    ``again_at`` is when somebody wants it done again who said so while it was under way.
+    """
 
     kind: Work
     subject: str
@@ -90,6 +97,7 @@ class Due:
     owner: str | None = None
     lease_until: int | None = None
     ran_at: int | None = None
+    again_at: int | None = None
     outcome: str | None = None
 
     def is_leased(self, now: float) -> bool:
@@ -106,6 +114,15 @@ class Next:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class WorkStatus:
+    """What a process is doing now and did since it began, by kind of work; kinds without any are left out."""
+
+    running: Mapping[Work, int]
+    runs: Mapping[Work, int]
+    failures: Mapping[Work, int]
+
+
 def plan_next(due: Due, pace: Pace, outcome: Outcome, now: float, dice: float) -> Next:
     """Plan the next run after one that ended ``now``; ``dice`` lies between 0 and 1 and makes the jitter.
 
@@ -117,7 +134,7 @@ def plan_next(due: Due, pace: Pace, outcome: Outcome, now: float, dice: float) -
         wait = min(pace.retry << min(failures - 1, 20), pace.longest_retry)
     else:
         factor = _SOONER if outcome.result is Result.CHANGED else _LATER
-        interval = wait = min(max(int(interval * factor), pace.soonest), pace.latest)
+        interval = wait = min(max(ceil(interval * factor), pace.soonest), pace.latest)
     if outcome.wait is not None:
         wait = max(wait, min(outcome.wait, _LONGEST_ASKED_S))
     return Next(int(now) + spread(wait, dice), interval, failures)

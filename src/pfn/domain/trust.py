@@ -59,6 +59,11 @@ class Gate(StrEnum):
     CUSTODY_COOL_DOWN = ("custody_cool_down", 0.3, "The source changed hands and is in its cool-down.")
     STALE_CATALOG = ("stale_catalog", 0.5, "The source's catalogue has expired; it may hide newer releases.")
     QUARANTINED_RELEASE = ("quarantined_release", 0.5, "A release of the source is in quarantine.")
+    FIRST_SEEN_CONFLICT = (
+        "first_seen_conflict",
+        0.5,
+        "Another node was given other bytes for a version of the source, and no signature says whose are right.",
+    )
     RECENT_MISMATCH = ("recent_mismatch", 0.5, "A signature or byte check failed in the last 30 days.")
     SIGNING_ORACLE = (
         "signing_oracle",
