@@ -3,14 +3,20 @@
 import asyncio
 import random
 from dataclasses import replace
+from pathlib import Path
 
-from sqlalchemy import delete
-from tests.support.records import ANN, BOB
+import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.event import listen
+from tests.support.records import ANN, BOB, add_sources, make_release, offer
 
-from pfn.domain.activity import Activity, ActivityType, describe
-from pfn.storage.activity import add_activities, last_seq, list_activities
-from pfn.storage.database import Database
-from pfn.storage.schema import events
+from pfn.domain.activity import Activity, ActivityFilter, ActivityType, describe
+from pfn.storage.activity import add_activities, last_seq, list_activities, read_activities
+from pfn.storage.database import Database, sqlite_url
+from pfn.storage.release import add_version_update
+from pfn.storage.schema import events, version_updates
+
+PUBLIC = ActivityFilter(private=False)
 
 UPDATE = Activity(
     type=ActivityType.VERSION_UPDATE,
@@ -39,7 +45,7 @@ async def test_events_come_back_as_they_were_put_newest_first(database: Database
         assert await last_seq(connection) == 0
         await add_activities(connection, [UPDATE, SECRET, plain])
         await add_activities(connection, [])
-        found = await list_activities(connection, limit=9, private=True)
+        found = await list_activities(connection, limit=9)
     assert [replace(one, seq=0) for one in found] == [plain, SECRET, UPDATE]
 
 
@@ -69,28 +75,113 @@ async def test_private_events_are_for_those_who_ask_for_them(database: Database)
     async with database.write() as connection:
         await add_activities(connection, [UPDATE, SECRET, UPDATE, SECRET])
         newest = await last_seq(connection)
-        shown = await list_activities(connection, limit=9)
-        everything = await list_activities(connection, limit=9, private=True)
+        shown = await list_activities(connection, PUBLIC, limit=9)
+        everything = await list_activities(connection, limit=9)
+        audit = await list_activities(connection, ActivityFilter(private=True), limit=9)
         assert [one.private for one in shown] == [False, False]
         assert [one.private for one in everything] == [True, False, True, False]
+        assert [one.private for one in audit] == [True, True]
         # A page is filled with what may be seen, not thinned out afterwards.
-        assert [one.seq for one in await list_activities(connection, limit=2)] == [newest - 1, newest - 3]
-        assert [one.seq for one in await list_activities(connection, limit=1, offset=1)] == [newest - 3]
+        assert [one.seq for one in await list_activities(connection, PUBLIC, limit=2)] == [newest - 1, newest - 3]
+        assert [one.seq for one in await list_activities(connection, PUBLIC, limit=1, offset=1)] == [newest - 3]
 
 
-async def test_one_sources_events(database: Database):
+def random_activity(dice: random.Random) -> Activity:
+    """An event with each of its parts thrown for."""
+    action = dice.choice(["plugin_updated", "key_created", "source_suspended"])
+    return replace(
+        UPDATE,
+        type=dice.choice(list(ActivityType)),
+        timestamp=dice.randrange(10),
+        details=describe(action, "Something happened."),
+        source_id=dice.choice([ANN, BOB, None]),
+        plugin_id=dice.choice(["hello", "other", None]),
+        private=dice.random() < 0.3,
+    )
+
+
+def random_filter(dice: random.Random) -> ActivityFilter:
+    """A filter with about a third of its conditions set."""
+
+    def sometimes(value: object) -> object:
+        return value if dice.random() < 0.35 else None
+
+    return ActivityFilter(
+        kinds=frozenset(sometimes(dice.sample(list(ActivityType), dice.choice([1, 2]))) or ()),
+        action=sometimes(dice.choice(["plugin_updated", "key_created"])),
+        source_id=sometimes(dice.choice([ANN, BOB, "nobody@one.example"])),
+        plugin_id=sometimes(dice.choice(["hello", "other"])),
+        since=sometimes(dice.randrange(11)),
+        until=sometimes(dice.randrange(11)),
+        private=sometimes(dice.random() < 0.5),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_rows_and_the_filter_agree_on_what_is_wanted(database: Database, seed: int):
+    dice = random.Random(seed)
+    given = [random_activity(dice) for _ in range(60)]
     async with database.write() as connection:
-        await add_activities(connection, [UPDATE, replace(UPDATE, source_id=BOB), SECRET, UPDATE])
-        of_ann = await list_activities(connection, limit=9, source_id=ANN, private=True)
-        assert [one.source_id for one in of_ann] == [ANN, ANN]
-        assert await list_activities(connection, limit=9, source_id="nobody@one.example") == []
+        await add_activities(connection, given)
+        everything = await list_activities(connection, limit=99)
+        assert [replace(one, seq=0) for one in reversed(everything)] == given
+        for _ in range(60):
+            wanted = random_filter(dice)
+            matching = [one for one in everything if wanted.match(one)]
+            assert await list_activities(connection, wanted, limit=99) == matching
+            forwards = [one for one in reversed(matching) if one.seq > everything[30].seq]
+            assert await read_activities(connection, wanted, after=everything[30].seq, limit=5) == forwards[:5]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ActivityFilter(),
+        ActivityFilter(private=False),
+        ActivityFilter(private=True),
+        ActivityFilter(action="key_created"),
+        ActivityFilter(source_id=ANN),
+        ActivityFilter(source_id=ANN, plugin_id="hello", private=False),
+        ActivityFilter(plugin_id="hello"),
+        ActivityFilter(kinds=frozenset({ActivityType.VERSION_UPDATE})),
+    ],
+    ids=repr,
+)
+async def test_no_page_of_the_history_costs_a_look_at_all_of_it(migrated_sqlite: Path, wanted: ActivityFilter):
+    """SQLite says beforehand what it will do; PostgreSQL decides by what is in the rows."""
+    database = Database(sqlite_url(migrated_sqlite))
+    statements = []
+    listen(database.engine.sync_engine, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
+    async with database.read() as connection:
+        await list_activities(connection, wanted, limit=9, before=10**6)
+        text, parameters = statements[-1]
+        plan = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(parameters))]
+    await database.close()
+    assert any(step.startswith("SEARCH events USING") for step in plan), plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+async def test_a_version_update_says_whether_everybody_was_told(database: Database):
+    releases = [make_release(version=version) for version in ("1.1", "1.2")]
+    async with database.write() as connection:
+        await add_sources(connection)
+        for release in releases:
+            await offer(connection, release)
+            await add_version_update(connection, release, "1.0")
+        await connection.execute(
+            update(version_updates).where(version_updates.c.new_version == "1.1").values(notified=True)
+        )
+        await add_activities(
+            connection, [UPDATE, replace(UPDATE, new_version="1.2"), replace(UPDATE, source_id=BOB), SECRET]
+        )
+        assert [one.notified for one in await list_activities(connection, limit=9)] == [None, None, False, True]
 
 
 async def test_pages_by_offset_and_by_cursor_meet_everything_once(database: Database):
     async with database.write() as connection:
         await add_activities(connection, [UPDATE, SECRET] * 10)
-        everything = [one.seq for one in await list_activities(connection, limit=99, private=True)]
-        pages = [await list_activities(connection, limit=7, offset=start, private=True) for start in (0, 7, 14, 21)]
+        everything = [one.seq for one in await list_activities(connection, limit=99)]
+        pages = [await list_activities(connection, limit=7, offset=start) for start in (0, 7, 14, 21)]
         assert [[one.seq for one in page] for page in pages] == [
             everything[:7],
             everything[7:14],
@@ -98,7 +189,7 @@ async def test_pages_by_offset_and_by_cursor_meet_everything_once(database: Data
             [],
         ]
         walked: list[int] = []
-        while page := await list_activities(connection, limit=3, before=walked[-1] if walked else None, private=True):
+        while page := await list_activities(connection, limit=3, before=walked[-1] if walked else None):
             walked += [one.seq for one in page]
             assert len(walked) <= len(everything)
             # What happens meanwhile is before the walk, not in it.

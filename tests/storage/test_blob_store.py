@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,48 @@ def test_no_room_has_two_numbers(number):
 def test_other_troubles_of_a_disk_are_not_called_full(number):
     with pytest.raises(OSError, match=os.strerror(number)), storage_errors():
         raise OSError(number, os.strerror(number))
+
+
+async def test_bytes_known_as_damaged_are_not_served_whatever_they_look_like(store: FileBlobStore):
+    [blob] = await keep(store, CONTENT)
+    with pytest.raises(PfnError) as caught:
+        store.open(replace(blob, corrupt=True))
+    assert caught.value.code is Code.BLOB_CORRUPT
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"zip", b"zap")])
+async def test_hashing_again_finds_every_other_content(store: FileBlobStore, content: bytes):
+    [blob] = await keep(store, CONTENT)
+    assert await store.matches(blob)
+    store.path(blob).write_bytes(content)
+    assert not await store.matches(blob)
+
+
+async def test_what_is_missing_or_cannot_be_read_matches_nothing(store: FileBlobStore):
+    [blob] = await keep(store, CONTENT)
+    store.path(blob).unlink()
+    assert not await store.matches(blob)
+    store.path(blob).mkdir()
+    assert not await store.matches(blob)
+
+
+async def restore(store: FileBlobStore) -> None:
+    temporary, blob = arrive(store)
+    await store.restore(temporary, blob)
+    temporary.discard()
+
+
+async def test_restoring_sets_the_damaged_bytes_apart(store: FileBlobStore, root: Path):
+    [blob] = await keep(store, CONTENT)
+    for damaged in (CONTENT[:-1], b"damaged otherwise"):
+        store.path(blob).write_bytes(damaged)
+        await restore(store)
+        assert files(root) == {blob.local_path: CONTENT, f"quarantine/{blob.sha256}.damaged": damaged}
+
+
+async def test_restoring_what_is_missing_leaves_nothing_apart(store: FileBlobStore, root: Path):
+    [blob] = await keep(store, CONTENT)
+    store.path(blob).unlink()
+    store.path(blob).parent.rmdir()
+    await restore(store)
+    assert files(root) == {blob.local_path: CONTENT}

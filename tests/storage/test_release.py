@@ -14,7 +14,6 @@ from pfn.storage.database import Database
 from pfn.storage.release import (
     add_release,
     add_version_update,
-    count_mirrored,
     forget_source_releases,
     get_release,
     known_releases,
@@ -192,15 +191,6 @@ async def test_releases_among_tells_which_of_those_asked_for_are_here(database: 
         assert await releases_among(connection, ANN, []) == {}
         assert (await known_releases(connection, ANN)).keys() == {("a", "1.0"), ("a", "2.0"), ("b", "1.0")}
         assert (await known_releases(connection, BOB)).keys() == {("c", "3.0")}
-
-
-async def test_the_evidence_of_signatures_is_one_sources(database: Database):
-    async with database.write() as connection:
-        await add_sources(connection, ANN, BOB)
-        await add_release(connection, make_release("a", mirror_date=5), VERDICT)
-        await add_release(connection, replace(UNSIGNED, plugin_id="b", mirror_date=6), VERDICT)
-        await add_release(connection, make_release("c", source_id=BOB), VERDICT)
-        assert sorted(await count_mirrored(connection, ANN)) == [(5, "metadata"), (6, "none")]
 
 
 async def test_the_newest_blobs_come_first(database: Database):

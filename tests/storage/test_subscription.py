@@ -3,14 +3,27 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from tests.support.records import ANN, BOB, add_sources
 
+from pfn.domain.release import SignatureLevel
 from pfn.domain.subscription import Filters, Subscription
+from pfn.domain.version_range import VersionRange
 from pfn.storage.database import Database
-from pfn.storage.subscription import end_subscriptions, get_subscription, list_subscriptions, put_subscription
+from pfn.storage.schema import subscriptions
+from pfn.storage.subscription import (
+    change_filters,
+    end_subscriptions,
+    get_subscription,
+    list_subscriptions,
+    put_subscription,
+)
 
 TAGS = Filters(("SEO", "Formulare für alle"))
+EVERY = Filters(
+    ("a",), ("b",), ("c",), 0.25, SignatureLevel.ARTIFACT, VersionRange.parse(">=1.2, <3"), minimum_age_days=0.5
+)
 
 
 async def test_a_subscription_comes_back_as_it_was_put(database: Database):
@@ -32,6 +45,37 @@ async def test_putting_again_changes_the_filters_of_the_one_that_lives(database:
         assert await put_subscription(connection, BOB, "carl", TAGS, 5) not in {made, other}
         assert await get_subscription(connection, made) == Subscription(made, ANN, "carl", Filters(), 1)
         assert await get_subscription(connection, other) == Subscription(other, ANN, "dora", TAGS, 1)
+
+
+async def test_every_condition_comes_back(database: Database):
+    async with database.write() as connection:
+        await add_sources(connection, ANN)
+        made = await put_subscription(connection, ANN, "carl", EVERY, 1)
+    async with database.read() as connection:
+        assert await get_subscription(connection, made) == Subscription(made, ANN, "carl", EVERY, 1)
+
+
+async def test_what_an_earlier_version_wrote_is_read(database: Database):
+    async with database.write() as connection:
+        await add_sources(connection, ANN)
+        made = await put_subscription(connection, ANN, "carl", EVERY, 1)
+        for stored, filters in (({}, Filters()), ({"tags": ["SEO", "Formulare für alle"]}, TAGS)):
+            await connection.execute(update(subscriptions).values(filters=stored))
+            assert await get_subscription(connection, made) == Subscription(made, ANN, "carl", filters, 1)
+
+
+async def test_only_a_living_subscription_is_changed(database: Database):
+    async with database.write() as connection:
+        await add_sources(connection, ANN)
+        made = await put_subscription(connection, ANN, "carl", TAGS, 1)
+        other = await put_subscription(connection, ANN, "dora", TAGS, 1)
+        assert await change_filters(connection, made, EVERY)
+        assert await get_subscription(connection, made) == Subscription(made, ANN, "carl", EVERY, 1)
+        assert await get_subscription(connection, other) == Subscription(other, ANN, "dora", TAGS, 1)
+        await end_subscriptions(connection, 7, subscription_id=made)
+        assert not await change_filters(connection, made, TAGS)
+        assert not await change_filters(connection, other + 1, TAGS)
+        assert await get_subscription(connection, made) == Subscription(made, ANN, "carl", EVERY, 1, ended_at=7)
 
 
 async def test_a_subscription_needs_its_source(database: Database):

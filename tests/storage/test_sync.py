@@ -6,17 +6,23 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from tests.support.records import ANN, BOB, add_sources
 
+from pfn.domain.schedule import Work
 from pfn.domain.sync import Sync, SyncFailure, SyncState
 from pfn.storage.database import Database
+from pfn.storage.schedule import claim_one
 from pfn.storage.sync import (
     add_sync,
-    change_sync,
+    change_running,
     clear_failure,
+    find_running,
     get_sync,
+    interrupt_abandoned,
     interrupt_syncs,
     list_failures,
     list_syncs,
+    next_retry_at,
     put_failure,
+    retry_failures,
 )
 
 FAILURE = SyncFailure(
@@ -39,15 +45,17 @@ async def test_a_sync_begins_running_and_shows_its_progress(database: Database):
         begun = await add_sync(connection, ANN, 2**40)
         assert begun == Sync(begun.id, ANN, SyncState.RUNNING, 2**40)
         assert await get_sync(connection, begun.id) == begun
-        await change_sync(connection, begun.id, total=9, wanted=4, done=3, mirrored=2, failed=1)
+        await change_running(connection, begun.id, total=9, wanted=4, done=3, mirrored=2, failed=1)
         running = replace(begun, total=9, wanted=4, done=3, mirrored=2, failed=1)
         assert await get_sync(connection, begun.id) == running
-        await change_sync(
-            connection, begun.id, state=SyncState.FAILED, finished_at=2**40 + 1, code="storage_full", detail="Full."
-        )
+        ending = {"state": SyncState.FAILED, "finished_at": 2**40 + 1, "code": "storage_full", "detail": "Full."}
+        assert await change_running(connection, begun.id, **ending)
         ended = replace(running, state=SyncState.FAILED, finished_at=2**40 + 1, code="storage_full", detail="Full.")
         assert await get_sync(connection, begun.id) == ended
         assert await get_sync(connection, begun.id + 1) is None
+        # Whoever comes late changes nothing.
+        assert not await change_running(connection, begun.id, state=SyncState.FINISHED, mirrored=9)
+        assert await get_sync(connection, begun.id) == ended
 
 
 async def test_a_sync_needs_its_source(database: Database):
@@ -63,25 +71,54 @@ async def test_the_list_is_one_sources_newest_first(database: Database):
         assert [one.id for one in await list_syncs(connection, ANN, limit=2)] == [made[4], made[2]]
 
 
-async def test_what_a_killed_process_left_running_is_marked_and_nothing_else(database: Database):
+async def test_what_a_killed_worker_left_running_is_marked_and_nothing_else(database: Database):
     async with database.write() as connection:
         await add_sources(connection, ANN, BOB)
         ended = await add_sync(connection, ANN, 1)
-        await change_sync(connection, ended.id, state=SyncState.FINISHED, finished_at=2)
+        await change_running(connection, ended.id, state=SyncState.FINISHED, finished_at=2)
         left = [await add_sync(connection, source_id, 3) for source_id in (ANN, BOB)]
-        await change_sync(connection, left[0].id, total=5, done=2, mirrored=2)
+        await change_running(connection, left[0].id, total=5, done=2, mirrored=2)
+        assert await find_running(connection, ANN) == replace(left[0], total=5, done=2, mirrored=2)
+        for source_id, until in ((ANN, 50), (BOB, 51)):
+            await claim_one(connection, Work.SYNC, source_id, 10, token=source_id, until=until)
     async with database.write() as connection:
-        assert await interrupt_syncs(connection, 50) == 2
-        assert await interrupt_syncs(connection, 60) == 0
-        for sync in left:
-            found = await get_sync(connection, sync.id)
-            assert found is not None
-            assert (found.state, found.finished_at) == (SyncState.INTERRUPTED, 50)
-            assert found.detail
-        kept = await get_sync(connection, left[0].id)
-        assert kept is not None
-        assert (kept.total, kept.done, kept.mirrored) == (5, 2, 2)
+        assert await interrupt_abandoned(connection, 49.9) == 0
+        assert await interrupt_abandoned(connection, 50.5) == 1
+        found = await get_sync(connection, left[0].id)
+        assert found is not None
+        assert (found.state, found.finished_at) == (SyncState.INTERRUPTED, 50)
+        assert found.detail
+        assert (found.total, found.done, found.mirrored) == (5, 2, 2)
+        assert await find_running(connection, ANN) is None
+        assert await find_running(connection, BOB) == left[1]
         assert await get_sync(connection, ended.id) == replace(ended, state=SyncState.FINISHED, finished_at=2)
+
+
+async def test_the_next_holder_of_the_lease_closes_what_was_left(database: Database):
+    async with database.write() as connection:
+        await add_sources(connection, ANN, BOB)
+        left = [await add_sync(connection, source_id, 3) for source_id in (ANN, ANN, BOB)]
+        assert await interrupt_syncs(connection, ANN, 60) == 2
+        assert await interrupt_syncs(connection, ANN, 70) == 0
+        assert await get_sync(connection, left[2].id) == left[2]
+
+
+async def test_what_waits_for_one_reason_is_let_go_and_the_next_time_found(database: Database):
+    failures = [
+        replace(FAILURE, code="quota_exceeded", next_retry=900),
+        replace(FAILURE, version="1.1", next_retry=700),
+        replace(FAILURE, plugin_id="other", next_retry=None),
+        replace(FAILURE, plugin_id="", version="", next_retry=500),
+    ]
+    async with database.write() as connection:
+        await add_sources(connection, ANN, BOB)
+        for failure in failures:
+            await put_failure(connection, failure)
+        assert await next_retry_at(connection, ANN, 100) == 700
+        assert await next_retry_at(connection, ANN, 700) == 900
+        assert await next_retry_at(connection, BOB, 100) is None
+        await retry_failures(connection, ANN, "quota_exceeded", 300)
+        assert await next_retry_at(connection, ANN, 100) == 300
 
 
 @pytest.mark.parametrize(

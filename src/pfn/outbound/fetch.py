@@ -79,13 +79,14 @@ _Reader = Callable[[ClientResponse, Deadline], Awaitable[T]]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is asked, wherever it is asked."""
+    """What is asked, wherever it is asked. Who ``takes_redirects`` gets one as the answer that it is."""
 
     method: str
     total: float
     max_redirects: int
     encoding: str
     body: bytes | None = None
+    takes_redirects: bool = False
 
 
 class Fetcher:
@@ -151,8 +152,31 @@ class Fetcher:
     async def post_json(self, url: str, payload: object, *, headers: Mapping[str, str] | None = None) -> Answer:
         """POST ``payload`` as JSON; a redirect is an error. Raises as ``get_document``."""
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
+        return await self.post_document(url, body, headers={**(headers or {}), "Content-Type": "application/json"})
+
+    async def post_document(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, max_bytes: int | None = None
+    ) -> Answer:
+        """POST ``body`` and give the whole answer, whatever its status; a redirect is an error.
+
+        Raises as ``get_document``.
+        """
         request = _Request("POST", self._limits.document_total, 0, "gzip, deflate", body)
-        return await self._fetch_document(request, url, {**(headers or {}), "Content-Type": "application/json"}, None)
+        return await self._fetch_document(request, url, headers, max_bytes)
+
+    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """POST ``body`` and give the answer without its body, which is left unread; a redirect is an answer.
+
+        Raises ``PfnError``: INVALID_URL when ``url`` breaks the policy, SOURCE_UNREACHABLE for everything else.
+        """
+
+        async def ignore(response: ClientResponse, deadline: Deadline) -> bytes:
+            del response, deadline
+            return b""
+
+        request = _Request("POST", self._limits.document_total, 0, "identity", body, takes_redirects=True)
+        content, response, final, elapsed = await self._follow(request, url, headers, ignore)
+        return Answer(response.status, response.headers, content, final, elapsed)
 
     async def download(
         self,
@@ -231,7 +255,8 @@ class Fetcher:
             size = sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
             if size > self._limits.header_bytes:
                 raise Refused(f"its headers take {size} bytes")
-            if response.status in REDIRECTS and "Location" in response.headers:
+            redirects = response.status in REDIRECTS and "Location" in response.headers
+            if redirects and not request.takes_redirects:
                 await drain(response, deadline)
                 return response.headers["Location"]
             return await read(response, deadline), response

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pfn.outbound.body import Writer
+from pfn.outbound.conditional import UNKNOWN, Fresh, Validators, ask_again
 from pfn.outbound.fetch import Answer, Download, Fetcher
+from pfn.outbound.retry_after import read_retry_after
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.publisher_v1 import (
     MAX_CATALOG_BYTES,
@@ -23,7 +25,16 @@ from pfn.protocol.publisher_v1 import (
 )
 
 _OK, _NOT_FOUND = 200, 404
-_REFUSALS = range(400, 500)
+# Too many requests, or one that took too long, is no refusal of what was asked.
+_REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}
+
+
+@dataclass(frozen=True, slots=True)
+class TimedInfo:
+    """What an instance announces and how many milliseconds it took for that."""
+
+    info: FederationInfo
+    elapsed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,11 @@ class PublisherClient:
         self._fetcher = fetcher
 
     async def get_info(self, instance_url: str) -> FederationInfo:
-        """GET ``/federation-info``.
+        """GET ``/federation-info``. Raises PfnError as ``time_info`` does."""
+        return (await self.time_info(instance_url)).info
+
+    async def time_info(self, instance_url: str) -> TimedInfo:
+        """GET ``/federation-info`` and tell how long it took.
 
         Raises PfnError: ``source_unreachable``, ``publisher_status``, ``publisher_too_large``, ``not_a_publisher``.
         """
@@ -51,7 +66,7 @@ class PublisherClient:
                 Code.NOT_A_PUBLISHER, "There is no /federation-info at this address; check the instance URL."
             )
         _expect_ok(answer, "/federation-info")
-        return read_federation_info(answer.body)
+        return TimedInfo(read_federation_info(answer.body), answer.elapsed_ms)
 
     async def prove_ownership(self, instance_url: str, username: str, challenge: str) -> TimedProof:
         """POST ``/verify-ownership``.
@@ -72,11 +87,19 @@ class PublisherClient:
 
     async def get_author_data(self, instance_url: str, username: str) -> AuthorData:
         """GET ``/author-data``. Raises PfnError as ``get_info`` does, or ``publisher_document``."""
-        answer = await self._fetcher.get_document(
-            f"{instance_url}/author-data?author={quote(username, safe='')}", max_bytes=MAX_CATALOG_BYTES
-        )
-        _expect_ok(answer, "/author-data")
-        return read_author_data(answer.body)
+        fresh = await self.ask_author_data(instance_url, username)
+        return read_author_data(fresh.body or b"")
+
+    async def ask_author_data(self, instance_url: str, username: str, known: Validators = UNKNOWN) -> Fresh:
+        """GET ``/author-data`` as it is, unless it is the one the validators are of.
+
+        Raises PfnError as ``get_info`` does.
+        """
+        url = f"{instance_url}/author-data?author={quote(username, safe='')}"
+        answer, fresh = await ask_again(self._fetcher, url, known, max_bytes=MAX_CATALOG_BYTES)
+        if fresh.body is not None:
+            _expect_ok(answer, "/author-data")
+        return fresh
 
     async def get_plugin_data(self, instance_url: str, username: str, slug: str) -> PluginData | None:
         """GET ``/federated/plugin-data``; None where the publisher has no such endpoint or signs nothing there.
@@ -101,7 +124,9 @@ class PublisherClient:
             raise PfnError(Code.ASSET_MISSING, f"The zip's address answered with status {download.status}.")
         if download.status != _OK:
             raise PfnError(
-                Code.PUBLISHER_STATUS, f"The zip's address answered with status {download.status} instead of 200."
+                Code.PUBLISHER_STATUS,
+                f"The zip's address answered with status {download.status} instead of 200.",
+                retry_after=read_retry_after(download.headers),
             )
         return download
 
@@ -109,5 +134,7 @@ class PublisherClient:
 def _expect_ok(answer: Answer, where: str) -> None:
     if answer.status != _OK:
         raise PfnError(
-            Code.PUBLISHER_STATUS, f"{where} answered with status {answer.status} instead of 200; try again later."
+            Code.PUBLISHER_STATUS,
+            f"{where} answered with status {answer.status} instead of 200; try again later.",
+            retry_after=read_retry_after(answer.headers),
         )

@@ -3,25 +3,17 @@
 Brings bytes and says when there are none. What they mean, and whether to believe them, ``pfn.protocol`` decides.
 """
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from pfn.outbound.conditional import UNKNOWN, Fresh, Validators, ask_again
 from pfn.outbound.fetch import Answer, Fetcher
+from pfn.outbound.retry_after import read_retry_after
 from pfn.protocol.catalog import MAX_CATALOG_BYTES
 from pfn.protocol.dsse import MAX_ENVELOPE_BYTES
 from pfn.protocol.errors import Code, PfnError
 
 _ABSENT = {404, 410}
 _MAX_SIGNATURE_BYTES = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A document that changed, and the validators to ask with next time."""
-
-    body: bytes
-    etag: str | None
-    last_modified: str | None
 
 
 class SignedDocumentClient:
@@ -38,21 +30,26 @@ class SignedDocumentClient:
         name = "publisher.json" if version is None else f"publisher/{version}.json"
         return await self._get(f"{instance_url}/.well-known/pfn/{name}", MAX_ENVELOPE_BYTES)
 
-    async def get_catalog(
-        self, instance_url: str, *, etag: str | None = None, last_modified: str | None = None
-    ) -> Fresh | None:
-        """GET the catalogue unless it is the one the validators are of; None where it is. Raises as above.
+    async def time_key_document(self, instance_url: str) -> int | None:
+        """GET the newest key document for the time (ms) it takes alone; None where there is none. Raises as above."""
+        answer = await self._fetcher.get_document(
+            f"{instance_url}/.well-known/pfn/publisher.json", max_bytes=MAX_ENVELOPE_BYTES
+        )
+        if answer.status in _ABSENT:
+            return None
+        _expect_ok(answer)
+        return answer.elapsed_ms
+
+    async def ask_catalog(self, instance_url: str, known: Validators = UNKNOWN) -> Fresh:
+        """GET the catalogue unless it is the one the validators are of. Raises as above.
 
         A catalogue that is gone is ``publisher_status``: its absence is no news to act on.
         """
-        headers = {"If-None-Match": etag} if etag else {}
-        if last_modified and not etag:
-            headers["If-Modified-Since"] = last_modified
         url = f"{instance_url}/.well-known/pfn/catalog.json"
-        answer = await self._fetcher.get_document(url, headers=headers, max_bytes=MAX_CATALOG_BYTES)
-        if answer.status == 304 and headers:
-            return None
-        return Fresh(_expect_ok(answer), answer.headers.get("etag"), answer.headers.get("last-modified"))
+        answer, fresh = await ask_again(self._fetcher, url, known, max_bytes=MAX_CATALOG_BYTES)
+        if fresh.body is not None:
+            _expect_ok(answer)
+        return fresh
 
     async def get_statement(self, instance_url: str, slug: str, version: str) -> bytes:
         """GET a release statement. Raises as above; ``asset_missing`` where there is none."""
@@ -84,5 +81,6 @@ def _expect_ok(answer: Answer) -> bytes:
         raise PfnError(
             Code.PUBLISHER_STATUS,
             f"{answer.url} answered with status {answer.status} instead of 200; try again later.",
+            retry_after=read_retry_after(answer.headers),
         )
     return answer.body

@@ -6,14 +6,33 @@ appends on PostgreSQL waits for those who did before and have not committed yet;
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import RowMapping, Select, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType
-from pfn.storage.schema import events
+from pfn.domain.activity import EVERYTHING, Activity, ActivityFilter, ActivityType
+from pfn.storage.schema import events, version_updates
 
 # Any constant will do that no other advisory lock here has.
 _APPEND_LOCK = 7_311_991
+
+_NOTIFIED = (
+    select(version_updates.c.notified)
+    .where(
+        events.c.type == ActivityType.VERSION_UPDATE.value,
+        version_updates.c.source_id == events.c.source_id,
+        version_updates.c.plugin_id == events.c.plugin_id,
+        version_updates.c.new_version == events.c.new_version,
+    )
+    .limit(1)
+    .correlate(events)
+    .scalar_subquery()
+    .label("notified")
+)
+_ROWS = select(*(column for column in events.columns if column is not events.c.action), _NOTIFIED)
+
+
+def _read(row: RowMapping) -> Activity:
+    return Activity(**{**row, "type": ActivityType(row["type"])})
 
 
 async def add_activities(connection: AsyncConnection, activities: Sequence[Activity]) -> None:
@@ -36,6 +55,7 @@ async def add_activities(connection: AsyncConnection, activities: Sequence[Activ
                 "old_version": activity.old_version,
                 "new_version": activity.new_version,
                 "private": activity.private,
+                "action": activity.action,
                 "details": activity.details,
             }
             for activity in activities
@@ -45,27 +65,46 @@ async def add_activities(connection: AsyncConnection, activities: Sequence[Activ
 
 async def list_activities(
     connection: AsyncConnection,
+    wanted: ActivityFilter = EVERYTHING,
     *,
     limit: int,
     offset: int = 0,
     before: int | None = None,
-    source_id: str | None = None,
-    private: bool = False,
 ) -> Sequence[Activity]:
     """Give events newest first, those older than the cursor ``before`` where one is given."""
-    query = select(events).order_by(events.c.seq.desc()).limit(limit).offset(offset)
+    query = _narrow(_ROWS, wanted).order_by(events.c.seq.desc()).limit(limit).offset(offset)
     if before is not None:
         query = query.where(events.c.seq < before)
-    if source_id is not None:
-        query = query.where(events.c.source_id == source_id)
-    if not private:
-        query = query.where(events.c.private.is_(False))
-    return [
-        Activity(**{**row, "type": ActivityType(row["type"])}) for row in (await connection.execute(query)).mappings()
-    ]
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def read_activities(
+    connection: AsyncConnection, wanted: ActivityFilter = EVERYTHING, *, after: int, limit: int
+) -> Sequence[Activity]:
+    """Give events oldest first, those newer than the cursor ``after``: who reads on like this misses nothing."""
+    query = _narrow(_ROWS, wanted).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def last_seq(connection: AsyncConnection) -> int:
     """Give the newest event's number: it changes whenever anything a client can see does."""
     newest: int = (await connection.execute(select(func.coalesce(func.max(events.c.seq), 0)))).scalar_one()
     return newest
+
+
+def _narrow(query: Select[tuple[object, ...]], wanted: ActivityFilter) -> Select[tuple[object, ...]]:
+    if wanted.kinds:
+        query = query.where(events.c.type.in_(sorted(kind.value for kind in wanted.kinds)))
+    if wanted.action is not None:
+        query = query.where(events.c.action == wanted.action)
+    if wanted.source_id is not None:
+        query = query.where(events.c.source_id == wanted.source_id)
+    if wanted.plugin_id is not None:
+        query = query.where(events.c.plugin_id == wanted.plugin_id)
+    if wanted.since is not None:
+        query = query.where(events.c.timestamp >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(events.c.timestamp < wanted.until)
+    if wanted.private is not None:
+        query = query.where(events.c.private.is_(wanted.private))
+    return query

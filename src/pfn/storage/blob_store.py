@@ -8,8 +8,10 @@ writing again, and keeping equal bytes twice succeeds.
 
 import asyncio
 import errno
+import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from pathlib import Path
 
 from pfn.domain.release import Blob
 from pfn.protocol.errors import Code, PfnError
+
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class FileBlobStore:
         for path in stale:
             path.unlink(missing_ok=True)
         return len(stale)
+
+    def free_bytes(self) -> int:
+        """Tell how much room is left on the disk."""
+        return shutil.disk_usage(self._root).free
 
     def receive(self) -> Temporary:
         """Open a temporary file to write to. Raises PfnError (``storage_full``) where the disk is full."""
@@ -91,6 +99,36 @@ class FileBlobStore:
             temporary.path.rename(target)
             flush_folder(target.parent)
 
+    async def matches(self, blob: Blob) -> bool:
+        """Hash the stored bytes again; False where they are others, missing or cannot be read."""
+        return await asyncio.to_thread(self._matches, blob)
+
+    def _matches(self, blob: Blob) -> bool:
+        digest = hashlib.sha256()
+        try:
+            with self.path(blob).open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError:
+            return False
+        return digest.hexdigest() == blob.sha256
+
+    async def restore(self, temporary: Temporary, blob: Blob) -> None:
+        """Put whole bytes in the place of damaged ones, which are set apart first for their operator to look at.
+
+        Between the two there are none, as if the bytes were missing. Raises PfnError (``storage_full``).
+        """
+        await asyncio.to_thread(self._restore, temporary, blob)
+
+    def _restore(self, temporary: Temporary, blob: Blob) -> None:
+        damaged = self.quarantined(f"{blob.sha256}.damaged")
+        with storage_errors():
+            damaged.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.path(blob).rename(damaged)
+                flush_folder(damaged.parent)
+        self._keep([(temporary, blob)])
+
     def quarantined(self, sha256: str) -> Path:
         """Give the file of quarantined bytes."""
         return self._root / "quarantine" / sha256
@@ -102,8 +140,11 @@ class FileBlobStore:
     def open(self, blob: Blob) -> Path:
         """Give the file of a blob that must be there.
 
-        Raises PfnError (``blob_missing``, ``blob_corrupt``) where it is not, or has another size.
+        Raises PfnError (``blob_missing``, ``blob_corrupt``) where it is not, has another size, or is known as damaged.
         """
+        damaged = PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release are damaged; they are not served.")
+        if blob.corrupt:
+            raise damaged
         path = self.path(blob)
         try:
             size = path.stat().st_size
@@ -113,7 +154,7 @@ class FileBlobStore:
                 "The node has lost the bytes of this release; its operator must restore them.",
             ) from error
         if size != blob.size:
-            raise PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release are damaged; they are not served.")
+            raise damaged
         return path
 
 

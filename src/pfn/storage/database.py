@@ -7,7 +7,7 @@ so a transaction never fails half-way for want of it. What is committed survives
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Database:
         self._engine = _create(self.url)
         # Waiting here in order is fairer, and cheaper, than SQLite's busy loop; other processes still meet the lock.
         self._one_writer = asyncio.Lock() if self.is_sqlite else None
+        self._listeners: list[Callable[[], None]] = []
         # SQLite's transactions see one state anyway; PostgreSQL's usual ones see a new one with each statement.
         self._reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -49,6 +50,12 @@ class Database:
             await connection.execution_options(pfn_write=True)
             async with connection.begin():
                 yield connection
+        for hear in self._listeners:
+            hear()
+
+    def on_write(self, hear: Callable[[], None]) -> None:
+        """Have ``hear`` called after each transaction that committed through here: something may be new."""
+        self._listeners.append(hear)
 
     async def close(self) -> None:
         """Close every connection."""

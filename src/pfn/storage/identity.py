@@ -1,4 +1,4 @@
-"""The node's own secrets in its data folder: its Ed25519 identity, and a hash of its master key.
+"""The node's own keys in its data folder: identity, log and witness, never shared; and a hash of its master key.
 
 Files of mode 0600, written whole or not at all, never overwritten by accident.
 """
@@ -15,19 +15,36 @@ from pfn.protocol.errors import PfnError
 from pfn.storage.blob_store import flush_folder
 
 IDENTITY_NAME = "identity.key"
+LOG_KEY_NAME = "log.key"
+LOG_ORIGIN_NAME = "log.origin"
+LOG_MARK_NAME = "log.checkpoint"
+WITNESS_KEY_NAME = "witness.key"
 MASTER_NAME = "master.sha256"
 
 
 def load_identity(data: Path) -> SigningKey:
-    """Give the node's key, made at the first call.
+    """Give the node's key, made at the first call. Raises as ``load_key``."""
+    return load_key(data / IDENTITY_NAME)
+
+
+def load_log_origin(data: Path, default: str) -> str:
+    """Give the name of the node's log: ``default`` at the first call, and the same ever after."""
+    path = data / LOG_ORIGIN_NAME
+    if not path.exists():
+        with suppress(FileExistsError):
+            write_file(path, default + "\n", os.link)
+    return path.read_text(encoding="utf-8").strip()
+
+
+def load_key(path: Path) -> SigningKey:
+    """Give the key in a file, made at the first call.
 
     Raises PfnError (``config_invalid``) for a damaged file, which is left as it is.
     """
-    path = data / IDENTITY_NAME
     if not path.exists():
         # Another process may make one at the same time: the first stays, and both read it.
         with suppress(FileExistsError):
-            _write_secret(path, SigningKey.generate().pem, os.link)
+            write_file(path, SigningKey.generate().pem, os.link)
     try:
         return SigningKey.from_pem(path.read_text(encoding="ascii", errors="replace"))
     except PfnError as error:
@@ -47,14 +64,15 @@ def make_master_key() -> str:
 
 def keep_master_hash(data: Path, master_hash: str) -> None:
     """Keep the hash of the master key, in place of an earlier one."""
-    _write_secret(data / MASTER_NAME, master_hash + "\n", os.replace)
+    write_file(data / MASTER_NAME, master_hash + "\n")
 
 
-def _write_secret(path: Path, text: str, place: Callable[[Path, Path], None]) -> None:
+def write_file(path: Path, text: str, place: Callable[[Path, Path], None] = os.replace) -> None:
+    """Write a small file whole or not at all, durable, for its owner's eyes alone; ``place`` moves it to its name."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.storage.database import create_sync_engine
@@ -34,9 +35,18 @@ def migrate(url: str) -> None:
         engine.dispose()
 
 
+def newest_schema() -> str:
+    """Give the schema this version of the program needs."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+async def read_schema(connection: AsyncConnection) -> str | None:
+    """Give the schema a database has."""
+    return await connection.run_sync(lambda plain: MigrationContext.configure(plain).get_current_revision())
+
+
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = _config()
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection).get_current_revision()
@@ -51,3 +61,9 @@ def _upgrade(connection: Connection) -> None:
             "Start the newer version that made it, or restore a backup from before the upgrade.",
         ) from error
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

@@ -4,9 +4,9 @@ A release is inserted or refused by the database, never updated. ``plugins`` and
 row per plugin with its newest release, so that lists cost what they show and not what is stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import RowMapping, delete, insert, select, tuple_, update
+from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
@@ -54,6 +54,8 @@ async def add_release(connection: AsyncConnection, release: Release, verdict: Zi
             facts=release.facts,
             artifact_signature=_artifact_signature(release),
             statement_sequence=release.statement_sequence,
+            yanked_at=release.yanked_at,
+            yank_reason=release.yank_reason,
         )
     )
 
@@ -120,6 +122,32 @@ async def releases_among(
     return {key: digest for key, digest in found.items() if key in wanted}
 
 
+async def mirrored_among(connection: AsyncConnection, source_id: str, slugs: Collection[str]) -> set[str]:
+    """Give those of these plugins of a source of which any version is mirrored."""
+    table = mirrored_plugins
+    query = select(table.c.plugin_id).where(table.c.source_id == source_id, table.c.plugin_id.in_(slugs)).distinct()
+    return {row[0] for row in await connection.execute(query)}
+
+
+async def measure_source(connection: AsyncConnection, source_id: str) -> tuple[int, int]:
+    """Tell how many plugins of a source are mirrored, and in how many bytes; equal bytes count once."""
+    table = mirrored_plugins
+    digests = select(table.c.sha256).where(table.c.source_id == source_id).distinct()
+    plugins_query = select(func.count(table.c.plugin_id.distinct())).where(table.c.source_id == source_id)
+    size_query = select(func.coalesce(func.sum(blobs.c.size), 0)).where(blobs.c.sha256.in_(digests))
+    counts = [int((await connection.execute(query)).scalar_one()) for query in (plugins_query, size_query)]
+    return counts[0], counts[1]
+
+
+async def find_blob(connection: AsyncConnection, sha256: str) -> Blob | None:
+    """Find stored bytes that, as far as is known, are what they were."""
+    columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
+    row = (
+        await connection.execute(select(*columns).where(blobs.c.sha256 == sha256, blobs.c.corrupt_at.is_(None)))
+    ).first()
+    return None if row is None else Blob(*row)
+
+
 async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tuple[str, str], str]:
     """Map (slug, version) to the SHA-256 of everything mirrored of a source."""
     table = mirrored_plugins
@@ -128,7 +156,7 @@ async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tu
 
 
 def _columns() -> tuple[object, ...]:
-    return (mirrored_plugins, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
+    return (mirrored_plugins, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at)
 
 
 def _read(row: RowMapping) -> Release:
@@ -142,7 +170,7 @@ def _read(row: RowMapping) -> Release:
         version=row["version"],
         description=row["description"],
         mirror_date=row["mirror_date"],
-        blob=Blob(row["sha256"], row["sha1"], row["sha384"], row["size"]),
+        blob=Blob(row["sha256"], row["sha1"], row["sha384"], row["size"], row["corrupt_at"] is not None),
         level=SignatureLevel(row["level"]),
         signature=signature,
         tags=tuple(row["tags"]),
@@ -152,6 +180,7 @@ def _read(row: RowMapping) -> Release:
         yanked_at=row["yanked_at"],
         yank_reason=row["yank_reason"],
         block_reason=row["block_reason"],
+        log_index=row["log_index"],
     )
 
 
@@ -201,13 +230,6 @@ async def list_releases(
     }
 
 
-async def count_mirrored(connection: AsyncConnection, source_id: str) -> list[tuple[int, str]]:
-    """Give when and at which level each release of a source was mirrored: the evidence of its signatures."""
-    table = mirrored_plugins
-    query = select(table.c.mirror_date, table.c.level).where(table.c.source_id == source_id)
-    return [(row[0], row[1]) for row in await connection.execute(query)]
-
-
 async def forget_source_releases(connection: AsyncConnection, source_id: str) -> int:
     """Delete every release row of a source, for a purge alone; the bytes become garbage. Tell how many went."""
     await connection.execute(delete(plugins).where(plugins.c.source_id == source_id))
@@ -218,7 +240,7 @@ async def forget_source_releases(connection: AsyncConnection, source_id: str) ->
 
 async def newest_blobs(connection: AsyncConnection, *, limit: int) -> list[Blob]:
     """Give the blobs that were stored last."""
-    columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
+    columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at.is_not(None))
     query = select(*columns).order_by(blobs.c.stored_at.desc(), blobs.c.sha256).limit(limit)
     return [Blob(*row) for row in await connection.execute(query)]
 
@@ -230,6 +252,33 @@ async def mark_releases(
     table = mirrored_plugins
     which = (table.c.source_id == source_id) & (table.c.plugin_id == plugin_id) & (table.c.version == version)
     await connection.execute(update(table).where(which).values(values))
+
+
+async def point_to_leaves(connection: AsyncConnection, source_id: str, places: Mapping[tuple[str, str], int]) -> None:
+    """Say where in the log the leaves of these releases, each (slug, version) of a source, stand."""
+    if not places:
+        return
+    table = mirrored_plugins
+    which = (
+        (table.c.source_id == source_id)
+        & (table.c.plugin_id == bindparam("slug"))
+        & (table.c.version == bindparam("numbered"))
+    )
+    rows = [{"slug": slug, "numbered": version, "place": place} for (slug, version), place in places.items()]
+    await connection.execute(update(table).where(which).values(log_index=bindparam("place")), rows)
+
+
+async def list_unlogged(connection: AsyncConnection, *, limit: int) -> list[tuple[Release, list[dict[str, object]]]]:
+    """Give releases that have no leaf in the log yet, oldest first, each with the files in its zip."""
+    table = mirrored_plugins
+    query = (
+        select(*_columns(), blobs.c.manifest)  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .where(table.c.log_index.is_(None))
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    return [(_read(row), row["manifest"]) for row in (await connection.execute(query)).mappings()]
 
 
 async def refresh_newest(connection: AsyncConnection, source_id: str, plugin_id: str) -> None:

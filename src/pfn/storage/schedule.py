@@ -7,7 +7,7 @@ that another claim holds at this moment; SQLite has one writer.
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import RowMapping, and_, delete, func, or_, select, update
+from sqlalchemy import RowMapping, and_, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -33,16 +33,49 @@ def _free(now: float) -> ColumnElement[bool]:
 async def put_due(
     connection: AsyncConnection, kind: Work, subject: str, *, due_at: int, interval_s: int, host: str = ""
 ) -> None:
-    """Schedule something; what is scheduled already keeps its row, due at the sooner of the two times."""
+    """Schedule something; what is scheduled already keeps its row, due at the sooner of the two times.
+
+    What is under way may have looked already at what there is to do: it is then done again, ``due_at`` at the latest.
+    """
     statement = insert_or(connection, table).values(
         kind=kind.value, subject=subject, host=host, due_at=due_at, interval_s=interval_s
     )
+    asked = statement.excluded.due_at
+    leased = table.c.owner.is_not(None)
     sooner = statement.on_conflict_do_update(
         index_elements=["kind", "subject"],
-        set_={"due_at": statement.excluded.due_at, "host": statement.excluded.host},
-        where=table.c.due_at > statement.excluded.due_at,
+        set_={
+            "due_at": case((table.c.due_at > asked, asked), else_=table.c.due_at),
+            "again_at": case(
+                (and_(leased, func.coalesce(table.c.again_at, asked) >= asked), asked), else_=table.c.again_at
+            ),
+            "host": statement.excluded.host,
+        },
+        where=or_(table.c.due_at > asked, leased),
     )
     await connection.execute(sooner)
+
+
+async def hasten(connection: AsyncConnection, kind: Work, due_at: int, *, unless: str | None = None) -> None:
+    """Have all scheduled work of a kind done by a time, but for what ended with the outcome ``unless``.
+
+    What is under way is done again. A row that another transaction is changing at this moment is left to it, for the
+    caller may hold what that one waits for.
+    """
+    late = or_(table.c.due_at > due_at, table.c.owner.is_not(None))
+    which = and_(table.c.kind == kind.value, late)
+    if unless is not None:
+        which = and_(which, func.coalesce(table.c.outcome, "") != unless)
+    free = select(table.c.subject).where(which).with_for_update(skip_locked=True)
+    again = and_(table.c.owner.is_not(None), func.coalesce(table.c.again_at, due_at) >= due_at)
+    await connection.execute(
+        update(table)
+        .where(table.c.kind == kind.value, table.c.subject.in_(free))
+        .values(
+            due_at=case((table.c.due_at > due_at, due_at), else_=table.c.due_at),
+            again_at=case((again, due_at), else_=table.c.again_at),
+        )
+    )
 
 
 async def drop_due(connection: AsyncConnection, subject: str, kinds: Collection[Work]) -> None:
@@ -81,7 +114,9 @@ async def claim_due(
         claimed.append(due)
     for due in claimed:
         await connection.execute(
-            update(table).where(_is(due.kind, due.subject)).values(owner=token, lease_until=until, ran_at=now)
+            update(table)
+            .where(_is(due.kind, due.subject))
+            .values(owner=token, lease_until=until, ran_at=now, again_at=None)
         )
     return claimed
 
@@ -95,7 +130,7 @@ async def claim_one(
     query = (
         update(table)
         .where(_is(kind, subject), _free(now))
-        .values(owner=token, lease_until=until, ran_at=now)
+        .values(owner=token, lease_until=until, ran_at=now, again_at=None)
         .returning(table)
     )
     row = (await connection.execute(query)).mappings().first()
@@ -111,12 +146,16 @@ async def renew_lease(connection: AsyncConnection, kind: Work, subject: str, *, 
 async def end_lease(
     connection: AsyncConnection, kind: Work, subject: str, *, token: str, following: Next | None, outcome: str | None
 ) -> bool:
-    """Give a row back, due as planned, or as it was where nothing is; tell whether it was still held."""
-    values: dict[str, object] = {"owner": None, "lease_until": None}
+    """Give a row back, due as planned, or as it was where nothing is; tell whether it was still held.
+
+    Where it is wanted again sooner than that, it is due then.
+    """
+    values: dict[str, object] = {"owner": None, "lease_until": None, "again_at": None}
     if outcome is not None:
         values["outcome"] = outcome
     if following is not None:
-        values |= {"due_at": following.due_at, "interval_s": following.interval_s, "failures": following.failures}
+        due_at = case((table.c.again_at < following.due_at, table.c.again_at), else_=following.due_at)
+        values |= {"due_at": due_at, "interval_s": following.interval_s, "failures": following.failures}
     query = update(table).where(_is(kind, subject), table.c.owner == token).values(values)
     return bool((await connection.execute(query)).rowcount)
 

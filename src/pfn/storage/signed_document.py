@@ -1,14 +1,21 @@
 """Signed documents of publishers, verbatim: key documents, release statements, the newest catalogue, evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.document import Head
 from pfn.storage.dialect import insert_or
-from pfn.storage.schema import catalogs, evidence, publisher_documents, release_statements
+from pfn.storage.schema import (
+    catalogs,
+    evidence,
+    listing_states,
+    listings,
+    publisher_documents,
+    release_statements,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,14 @@ async def get_newest_key_document(connection: AsyncConnection, source_id: str) -
     return (await connection.execute(query)).scalar()
 
 
+async def newest_key_version(connection: AsyncConnection, source_id: str) -> int:
+    """Give the version of the newest key document of a source; 0 where there is none."""
+    table = publisher_documents
+    query = select(func.coalesce(func.max(table.c.version), 0)).where(table.c.source_id == source_id)
+    version: int = (await connection.execute(query)).scalar_one()
+    return version
+
+
 async def add_statement(connection: AsyncConnection, source_id: str, statement: StoredStatement) -> None:
     """Keep a release statement; one that is kept already stays."""
     row = {
@@ -104,10 +119,16 @@ async def add_statement(connection: AsyncConnection, source_id: str, statement: 
     await connection.execute(insert_or(connection, release_statements).values(row).on_conflict_do_nothing())
 
 
-async def list_statements(connection: AsyncConnection, source_id: str) -> Sequence[StoredStatement]:
-    """Give every statement of a source, by plugin in the order of their sequence."""
+async def list_statements(
+    connection: AsyncConnection, source_id: str, slugs: Collection[str]
+) -> Sequence[StoredStatement]:
+    """Give every statement about these plugins of a source, by plugin in the order of their sequence."""
     table = release_statements
-    query = select(table).where(table.c.source_id == source_id).order_by(table.c.plugin_id, table.c.sequence)
+    query = (
+        select(table)
+        .where(table.c.source_id == source_id, table.c.plugin_id.in_(slugs))
+        .order_by(table.c.plugin_id, table.c.sequence)
+    )
     return [_read_statement(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -160,9 +181,23 @@ async def get_catalog(connection: AsyncConnection, source_id: str) -> StoredCata
     )
 
 
+async def catalog_sequence(connection: AsyncConnection, source_id: str) -> int:
+    """Give the number of the newest catalogue that was believed; 0 where there is none."""
+    query = select(catalogs.c.sequence).where(catalogs.c.source_id == source_id)
+    sequence: int | None = (await connection.execute(query)).scalar()
+    return sequence or 0
+
+
+async def get_catalog_validators(connection: AsyncConnection, source_id: str) -> tuple[str | None, str | None] | None:
+    """Give ETag and Last-Modified of the newest catalogue, without the catalogue; None where there is none."""
+    query = select(catalogs.c.etag, catalogs.c.last_modified).where(catalogs.c.source_id == source_id)
+    row = (await connection.execute(query)).first()
+    return None if row is None else (row[0], row[1])
+
+
 async def forget_signed_documents(connection: AsyncConnection, source_id: str) -> None:
-    """Forget what a former holder of the source signed; for a custody reset and a purge alone."""
-    for table in (catalogs, release_statements, publisher_documents):
+    """Forget what a former holder of the source signed and listed; for a custody reset and a purge alone."""
+    for table in (catalogs, release_statements, publisher_documents, listings, listing_states):
         await connection.execute(delete(table).where(table.c.source_id == source_id))
 
 

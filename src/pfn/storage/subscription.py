@@ -11,7 +11,7 @@ from pfn.storage.schema import subscriptions as table
 
 
 def _read(row: RowMapping) -> Subscription:
-    return Subscription(**{**row, "filters": Filters(tags=tuple(row["filters"].get("tags", ())))})
+    return Subscription(**{**row, "filters": Filters.from_json(row["filters"])})
 
 
 async def put_subscription(
@@ -29,6 +29,12 @@ async def put_subscription(
         .returning(table.c.id)
     )
     return int(made.scalar_one())
+
+
+async def change_filters(connection: AsyncConnection, subscription_id: int, filters: Filters) -> bool:
+    """Change what a living subscription takes; tell whether it lives."""
+    living = update(table).where(table.c.id == subscription_id, table.c.ended_at.is_(None))
+    return bool((await connection.execute(living.values(filters=filters.to_json()))).rowcount)
 
 
 async def get_subscription(connection: AsyncConnection, subscription_id: int) -> Subscription | None:

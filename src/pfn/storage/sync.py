@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pfn.domain.schedule import Work
 from pfn.domain.sync import Sync, SyncFailure, SyncState
 from pfn.storage.dialect import insert_or
-from pfn.storage.schema import sync_failures, syncs
+from pfn.storage.schema import schedule, sync_failures, syncs
+
+_STOPPED = "Its worker stopped while this sync ran. What it had stored is kept; the next sync goes on."
 
 
 def _read(row: RowMapping) -> Sync:
@@ -22,9 +25,10 @@ async def add_sync(connection: AsyncConnection, source_id: str, now: int) -> Syn
     return Sync(id=made.scalar_one(), source_id=source_id, state=SyncState.RUNNING, started_at=now)
 
 
-async def change_sync(connection: AsyncConnection, sync_id: int, **values: object) -> None:
-    """Set columns of one sync."""
-    await connection.execute(update(syncs).where(syncs.c.id == sync_id).values(values))
+async def change_running(connection: AsyncConnection, sync_id: int, **values: object) -> bool:
+    """Set columns of a sync that runs; tell whether it still does, for another worker may have closed it."""
+    query = update(syncs).where(syncs.c.id == sync_id, syncs.c.state == SyncState.RUNNING.value).values(values)
+    return bool((await connection.execute(query)).rowcount)
 
 
 async def get_sync(connection: AsyncConnection, sync_id: int) -> Sync | None:
@@ -39,18 +43,30 @@ async def list_syncs(connection: AsyncConnection, source_id: str, *, limit: int)
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def interrupt_syncs(connection: AsyncConnection, now: int) -> int:
-    """Mark what a killed process left running; what those syncs stored is whole and stays."""
-    query = (
-        update(syncs)
-        .where(syncs.c.state == SyncState.RUNNING.value)
-        .values(
-            state=SyncState.INTERRUPTED.value,
-            finished_at=now,
-            detail="The node stopped while this sync ran. What it had stored is kept; the next sync goes on.",
-        )
+async def find_running(connection: AsyncConnection, source_id: str) -> Sync | None:
+    """Find the newest sync of a source that says it runs."""
+    query = select(syncs).where(syncs.c.source_id == source_id, syncs.c.state == SyncState.RUNNING.value)
+    row = (await connection.execute(query.order_by(syncs.c.id.desc()).limit(1))).mappings().first()
+    return None if row is None else _read(row)
+
+
+async def interrupt_syncs(connection: AsyncConnection, source_id: str, now: int) -> int:
+    """Mark what says it runs of a source, for who holds its lease; what those syncs stored is whole and stays."""
+    dead = (syncs.c.source_id == source_id) & (syncs.c.state == SyncState.RUNNING.value)
+    return (await connection.execute(update(syncs).where(dead).values(_interrupted(now)))).rowcount
+
+
+async def interrupt_abandoned(connection: AsyncConnection, now: float) -> int:
+    """Mark what says it runs although no living lease is behind it."""
+    lease = exists().where(
+        schedule.c.kind == Work.SYNC.value, schedule.c.subject == syncs.c.source_id, schedule.c.lease_until > now
     )
-    return (await connection.execute(query)).rowcount
+    dead = (syncs.c.state == SyncState.RUNNING.value) & ~lease
+    return (await connection.execute(update(syncs).where(dead).values(_interrupted(int(now))))).rowcount
+
+
+def _interrupted(now: int) -> dict[str, object]:
+    return {"state": SyncState.INTERRUPTED.value, "finished_at": now, "detail": _STOPPED}
 
 
 async def put_failure(connection: AsyncConnection, failure: SyncFailure) -> None:
@@ -83,3 +99,20 @@ async def list_failures(
         query = query.limit(limit)
     rows = (await connection.execute(query)).mappings()
     return [SyncFailure(**{k: v for k, v in row.items() if k != "id"}) for row in rows]
+
+
+async def retry_failures(connection: AsyncConnection, source_id: str, code: str, now: int) -> None:
+    """Let what failed for this reason be tried again at once."""
+    table = sync_failures
+    failed = (table.c.source_id == source_id) & (table.c.code == code)
+    await connection.execute(update(table).where(failed).values(next_retry=now))
+
+
+async def next_retry_at(connection: AsyncConnection, source_id: str, now: float) -> int | None:
+    """Give when the next failed release of a source is due, of those that are not due already."""
+    table = sync_failures
+    query = select(func.min(table.c.next_retry)).where(
+        table.c.source_id == source_id, table.c.plugin_id != "", table.c.next_retry > now
+    )
+    due_at: int | None = (await connection.execute(query)).scalar_one()
+    return due_at

@@ -7,6 +7,9 @@ Migrations make the tables (``pfn.storage.migrations``); a test holds the two eq
 from pfn.storage.schema.access import api_keys, sessions
 from pfn.storage.schema.base import metadata
 from pfn.storage.schema.history import cursors, events, version_updates
+from pfn.storage.schema.log import cosignatures, log_evidence, log_halts, log_heads, log_leaves, log_tiles, witnessed
+from pfn.storage.schema.peer import peer_leaves, peer_wants, peers, source_proposals
+from pfn.storage.schema.reach import slug_contests, slugs, usage_days, vendors
 from pfn.storage.schema.release import blobs, mirrored_plugins, plugin_tags, plugins, quarantine, rechecks
 from pfn.storage.schema.source import (
     catalogs,
@@ -24,6 +27,7 @@ __all__ = [
     "api_keys",
     "blobs",
     "catalogs",
+    "cosignatures",
     "cursors",
     "deliveries",
     "events",
@@ -32,8 +36,16 @@ __all__ = [
     "health_hours",
     "listing_states",
     "listings",
+    "log_evidence",
+    "log_halts",
+    "log_heads",
+    "log_leaves",
+    "log_tiles",
     "metadata",
     "mirrored_plugins",
+    "peer_leaves",
+    "peer_wants",
+    "peers",
     "plugin_tags",
     "plugins",
     "publisher_documents",
@@ -42,11 +54,17 @@ __all__ = [
     "release_statements",
     "schedule",
     "sessions",
+    "slug_contests",
+    "slugs",
+    "source_proposals",
     "source_verifications",
     "sources",
     "subscriptions",
     "sync_failures",
     "syncs",
+    "usage_days",
+    "vendors",
     "version_updates",
     "webhooks",
+    "witnessed",
 ]

@@ -18,10 +18,14 @@ events = Table(
     Column("old_version", String),
     Column("new_version", String),
     Column("private", Boolean, nullable=False, server_default=text("false")),
+    # The word of the details, once more, to be looked for.
+    Column("action", String, nullable=False, server_default=""),
     Column("details", JSON, nullable=False),
     Index(None, "source_id", "seq"),
     Index(None, "plugin_id", "seq"),
     Index(None, "type", "seq"),
+    Index(None, "action", "seq"),
+    Index(None, "private", "seq"),
     Index(None, "timestamp"),
     sqlite_autoincrement=True,
 )

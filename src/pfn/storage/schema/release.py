@@ -84,6 +84,8 @@ mirrored_plugins = Table(
     Column("yank_reason", Text),
     # Why it is served to nobody, not even by version: its key was revoked for its time.
     Column("block_reason", Text),
+    # Where its leaf stands in this node's log.
+    Column("log_index", BigInteger),
     UniqueConstraint("plugin_id", "source_id", "version"),
     CheckConstraint("level IN ('none', 'metadata', 'artifact')", name="level"),
     Index(None, "source_id", "plugin_id"),
@@ -103,6 +105,9 @@ plugins = Table(
     Column("newest_version", String, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("search_text", Text, nullable=False),
+    Column("kind", String, nullable=False, server_default="plugin"),
+    # The little of the newest release's facts that update checks need, so that they read no whole readme.
+    Column("offer", JSON, nullable=False, server_default="{}"),
     Index(None, "updated_at", "source_id", "plugin_id"),
     Index(None, "plugin_id"),
 )

@@ -60,7 +60,10 @@ webhooks = Table(
     Column("state", String, nullable=False, server_default="active"),
     Column("state_detail", Text),
     Column("created_at", BigInteger, nullable=False),
+    # Since when nothing was delivered that was tried.
     Column("failing_since", BigInteger),
+    # Until when it is left alone: it asked for that, or seems to be away.
+    Column("rest_until", BigInteger),
     CheckConstraint("state IN ('active', 'disabled', 'removed')", name="state"),
     sqlite_autoincrement=True,
 )
@@ -88,5 +91,6 @@ deliveries = Table(
     UniqueConstraint("webhook_id", "event_seq"),
     Index(None, "event_seq"),
     Index(None, "state", "next_try"),
+    Index(None, "webhook_id", "state", "id"),
     sqlite_autoincrement=True,
 )

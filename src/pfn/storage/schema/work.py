@@ -33,6 +33,8 @@ schedule = Table(
     Column("owner", String),
     Column("lease_until", BigInteger),
     Column("ran_at", BigInteger),
+    # When it is wanted again, said while it was under way.
+    Column("again_at", BigInteger),
     Column("outcome", String),
     Index(None, "due_at"),
     Index(None, "lease_until"),

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("ran_at", sa.BigInteger(), nullable=True),
+        sa.Column("again_at", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("kind", "subject", name=op.f("pk_schedule")),
     )
@@ -50,6 +51,7 @@ def upgrade() -> None:
         sa.Column("state_detail", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("rest_until", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("state IN ('active', 'disabled', 'removed')", name=op.f("ck_webhooks_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
         sqlite_autoincrement=True,
@@ -79,6 +81,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_deliveries_event_seq"), "deliveries", ["event_seq"], unique=False)
     op.create_index(op.f("ix_deliveries_state_next_try"), "deliveries", ["state", "next_try"], unique=False)
+    op.create_index(
+        op.f("ix_deliveries_webhook_id_state_id"), "deliveries", ["webhook_id", "state", "id"], unique=False
+    )
     op.create_table(
         "health",
         sa.Column("source_id", sa.String(), nullable=False),
@@ -153,6 +158,12 @@ def upgrade() -> None:
     op.add_column("blobs", sa.Column("checked_at", sa.BigInteger(), nullable=True))
     op.add_column("blobs", sa.Column("corrupt_at", sa.BigInteger(), nullable=True))
     op.create_index(op.f("ix_blobs_checked_at"), "blobs", ["checked_at"], unique=False)
+    op.add_column("events", sa.Column("action", sa.String(), server_default="", nullable=False))
+    events = sa.table("events", sa.column("action"), sa.column("private"), sa.column("details", sa.JSON()))
+    op.execute(events.update().values(action=events.c.details["action"].as_string()))
+    op.execute(events.update().where(events.c.action.in_(("subscribed", "unsubscribed"))).values(private=sa.true()))
+    op.create_index(op.f("ix_events_action_seq"), "events", ["action", "seq"], unique=False)
+    op.create_index(op.f("ix_events_private_seq"), "events", ["private", "seq"], unique=False)
     op.create_index(op.f("ix_events_plugin_id_seq"), "events", ["plugin_id", "seq"], unique=False)
     op.create_index(op.f("ix_events_timestamp"), "events", ["timestamp"], unique=False)
     op.create_index(op.f("ix_events_type_seq"), "events", ["type", "seq"], unique=False)

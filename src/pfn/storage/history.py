@@ -1,0 +1,75 @@
+"""What is old enough to be forgotten, and how far the history was: small deletions, each its own transaction's.
+
+Nothing is forgotten that somebody still waits for: the newest event, whose number every ETag hangs on; events whose
+notices are not delivered, or that a reader with a cursor has not come to; the newest verification and sync of each
+source. Events are forgotten behind a horizon, so that a live reader who stopped before it can be told that it missed
+some.
+"""
+
+from sqlalchemy import Column, delete, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from pfn.storage.dialect import insert_or
+from pfn.storage.schema import cursors, deliveries, events, source_verifications, syncs
+
+HORIZON = "forgotten"
+"""The cursor that says up to which number events may be gone."""
+
+
+async def forget_events(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete up to ``limit`` events from before a Unix time, and tell how many went."""
+    newest = select(func.max(events.c.seq)).scalar_subquery()
+    unread = select(func.min(cursors.c.seq)).where(cursors.c.name != HORIZON).scalar_subquery()
+    pending = select(deliveries.c.event_seq).where(deliveries.c.state == "pending", deliveries.c.event_seq.is_not(None))
+    doomed = (
+        select(events.c.seq)
+        .where(
+            events.c.timestamp < before,
+            events.c.seq < newest,
+            events.c.seq <= func.coalesce(unread, newest),
+            events.c.seq.not_in(pending),
+        )
+        .order_by(events.c.timestamp)
+        .limit(limit)
+    )
+    seqs = (await connection.execute(doomed)).scalars().all()
+    if seqs:
+        await connection.execute(delete(events).where(events.c.seq.in_(seqs)))
+        reached = max(await get_horizon(connection), *seqs)
+        statement = insert_or(connection, cursors).values(name=HORIZON, seq=reached)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"seq": reached}))
+    return len(seqs)
+
+
+async def get_horizon(connection: AsyncConnection) -> int:
+    """Give the number up to which events may be gone; who read up to it missed none."""
+    query = select(cursors.c.seq).where(cursors.c.name == HORIZON)
+    return (await connection.execute(query)).scalar_one_or_none() or 0
+
+
+async def forget_verifications(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete up to ``limit`` verifications from before a Unix time, never a source's newest."""
+    table, newer = source_verifications, source_verifications.alias()
+    followed = exists().where(newer.c.source_id == table.c.source_id, newer.c.id > table.c.id)
+    return await _forget(connection, table.c.id, table.c.verified_at < before, followed, limit=limit)
+
+
+async def forget_syncs(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete up to ``limit`` syncs that ended before a Unix time, never a source's newest."""
+    newer = syncs.alias()
+    followed = exists().where(newer.c.source_id == syncs.c.source_id, newer.c.id > syncs.c.id)
+    return await _forget(connection, syncs.c.id, syncs.c.finished_at < before, followed, limit=limit)
+
+
+async def forget_deliveries(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete up to ``limit`` deliveries made before a Unix time that came through or were given up."""
+    table = deliveries
+    return await _forget(
+        connection, table.c.id, table.c.created_at < before, table.c.state.in_(("delivered", "failed")), limit=limit
+    )
+
+
+async def _forget(connection: AsyncConnection, key: Column[int], *conditions: ColumnElement[bool], limit: int) -> int:
+    doomed = select(key).where(*conditions).order_by(key).limit(limit)
+    return (await connection.execute(delete(key.table).where(key.in_(doomed)))).rowcount

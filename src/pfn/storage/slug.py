@@ -1,0 +1,101 @@
+"""Rows of ``slugs`` and ``slug_contests``: who speaks for a slug, and who came later with the same one."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.slug import Claim, Contest, Holder
+from pfn.domain.source import SourceStatus
+from pfn.storage.dialect import insert_or
+from pfn.storage.schema import mirrored_plugins, slug_contests, slugs, sources
+
+
+async def claim_slugs(
+    connection: AsyncConnection, source_id: str, wanted: Iterable[str], now: int, *, decided_by: str
+) -> list[Contest]:
+    """Let a source hold the slugs nobody holds; give those another source holds and that it newly contests."""
+    contests = []
+    for slug in sorted(set(wanted)):
+        await connection.execute(
+            insert_or(connection, slugs)
+            .values(slug=slug, source_id=source_id, since=now, decided_by=decided_by)
+            .on_conflict_do_nothing()
+        )
+        holder = (await connection.execute(select(slugs.c.source_id).where(slugs.c.slug == slug))).scalar_one()
+        if holder != source_id:
+            contest = Contest(slug, source_id, now, "held")
+            made = insert_or(connection, slug_contests).values(
+                slug=slug, source_id=source_id, found_at=now, state=contest.state
+            )
+            asked = made.on_conflict_do_nothing().returning(slug_contests.c.slug)
+            if (await connection.execute(asked)).first():
+                contests.append(contest)
+    return contests
+
+
+async def get_holder(connection: AsyncConnection, slug: str) -> Holder | None:
+    """Find who speaks for a slug."""
+    row = (await connection.execute(select(slugs).where(slugs.c.slug == slug))).mappings().first()
+    return None if row is None else Holder(**row)
+
+
+async def pin_slug(connection: AsyncConnection, slug: str, source_id: str, now: int, *, decided_by: str) -> None:
+    """Give a slug to a source by an operator's word; whoever held it contests it from now on."""
+    before = await get_holder(connection, slug)
+    values = {"source_id": source_id, "pinned": True, "since": now, "decided_by": decided_by}
+    await connection.execute(
+        insert_or(connection, slugs)
+        .values(slug=slug, **values)
+        .on_conflict_do_update(index_elements=["slug"], set_=values)
+    )
+    gone = (slug_contests.c.slug == slug) & (slug_contests.c.source_id == source_id)
+    await connection.execute(delete(slug_contests).where(gone))
+    if before is not None and before.source_id != source_id:
+        await connection.execute(
+            insert_or(connection, slug_contests)
+            .values(slug=slug, source_id=before.source_id, found_at=now)
+            .on_conflict_do_nothing()
+        )
+
+
+async def list_contests(connection: AsyncConnection, slug: str | None = None) -> Sequence[Contest]:
+    """Give the contests, newest first."""
+    query = select(slug_contests).order_by(slug_contests.c.found_at.desc(), slug_contests.c.slug)
+    if slug is not None:
+        query = query.where(slug_contests.c.slug == slug)
+    return [Contest(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_holders(
+    connection: AsyncConnection, *, source_id: str | None = None, pinned: bool | None = None, limit: int = 200
+) -> Sequence[Holder]:
+    """Give who speaks for which slug, by slug."""
+    query = select(slugs).order_by(slugs.c.slug).limit(limit)
+    if source_id is not None:
+        query = query.where(slugs.c.source_id == source_id)
+    if pinned is not None:
+        query = query.where(slugs.c.pinned.is_(pinned))
+    return [Holder(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_unheld_claims(connection: AsyncConnection) -> dict[str, list[Claim]]:
+    """Give the claims on slugs nobody holds, by slug: those of a database from before slugs were held."""
+    table = mirrored_plugins
+    query = (
+        select(
+            table.c.plugin_id,
+            table.c.source_id,
+            sources.c.status,
+            sources.c.trust_score,
+            func.min(table.c.mirror_date).label("since"),
+        )
+        .join(sources, sources.c.id == table.c.source_id)
+        .where(table.c.plugin_id.not_in(select(slugs.c.slug)), sources.c.status != SourceStatus.REMOVED)
+        .group_by(table.c.plugin_id, table.c.source_id, sources.c.status, sources.c.trust_score)
+    )
+    claims: dict[str, list[Claim]] = {}
+    for row in await connection.execute(query):
+        claim = Claim(row.source_id, row.status == SourceStatus.VERIFIED, row.trust_score, row.since)
+        claims.setdefault(row.plugin_id, []).append(claim)
+    return claims
