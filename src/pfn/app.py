@@ -5,76 +5,164 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
+from pfn import __version__
 from pfn.outbound.budget import FetchLimits
 from pfn.outbound.fetch import Fetcher
+from pfn.outbound.peer import PeerClient
 from pfn.outbound.policy import OutboundPolicy
 from pfn.outbound.publisher import PublisherClient
+from pfn.outbound.receiver import RECEIVER_LIMITS, ReceiverClient
 from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.log.cosignature import Cosigner
+from pfn.protocol.log.note import NoteSigner
+from pfn.protocol.peer import NodeDescription
+from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.access import AccessService, hash_master_key
 from pfn.services.activity import ActivityService
 from pfn.services.background import Background
 from pfn.services.bad_keys import BadKeys
 from pfn.services.catalog import CatalogService
 from pfn.services.clock import Clock
+from pfn.services.cosigning import CosigningService
+from pfn.services.delivery import DeliveryService
 from pfn.services.doctor import Finding, examine_node
+from pfn.services.health import HealthService
+from pfn.services.housekeeping import HousekeepingService
 from pfn.services.key_document import KeyDocumentService
+from pfn.services.lease import LeaseService
+from pfn.services.listing import ListingService
+from pfn.services.live import LiveService
+from pfn.services.log import LogService
+from pfn.services.log_evidence import LogEvidenceService
+from pfn.services.measure import MeasureService
 from pfn.services.mirror import MirrorService
 from pfn.services.node import Services
+from pfn.services.notice import NoticeService
 from pfn.services.ownership import OwnershipService
+from pfn.services.peer import PeerService
+from pfn.services.peer_introduction import PeerIntroductions
+from pfn.services.peer_proof import PeerProofs
+from pfn.services.peer_step import PeerSteps
+from pfn.services.proof import ProofService
 from pfn.services.quarantine import QuarantineService
+from pfn.services.quota import QuotaService
+from pfn.services.readiness import ReadinessService
+from pfn.services.recheck import RecheckService
+from pfn.services.recovery import RecoveryService
 from pfn.services.release import ReleaseService
+from pfn.services.room import Room
+from pfn.services.schedule import ScheduleService, make_paces
 from pfn.services.session import SessionService
 from pfn.services.signed_listing import SignedListingService
 from pfn.services.source import SourceService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
+from pfn.services.sync_run import SyncRunner
 from pfn.services.verification import VerificationService
+from pfn.services.webhook import WebhookService
+from pfn.services.witness import WitnessService
 from pfn.services.zip_check import ZipCheck
 from pfn.settings import Settings
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database, sqlite_url
-from pfn.storage.identity import keep_master_hash, load_identity, make_master_key, read_master_hash
+from pfn.storage.folder_lock import hold_folder
+from pfn.storage.identity import (
+    LOG_KEY_NAME,
+    LOG_MARK_NAME,
+    WITNESS_KEY_NAME,
+    keep_master_hash,
+    load_identity,
+    load_key,
+    load_log_origin,
+    make_master_key,
+    read_master_hash,
+)
 from pfn.storage.migrate import migrate
+from pfn.web.forwarded import TrustedProxies
+from pfn.web.limit import Limits
 from pfn.web.site import build_site
+from pfn.work.dispatch import do_work
 from pfn.work.start import pick_up
+from pfn.work.worker import Worker
 
 DRAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A data folder ready to serve. ``new_master_key`` is there only when one was made just now: show it."""
+    """A data folder ready to serve. ``new_master_key`` is there only when one was made just now: show it.
+
+    ``identity``, ``log`` and ``witness`` are three keys, none of them used for two things.
+    """
 
     settings: Settings
     identity: SigningKey
+    log: NoteSigner
+    witness: Cosigner
     master_hash: str
     new_master_key: str | None
 
 
 def prepare(settings: Settings, *, renew_master_key: bool = False) -> Prepared:
-    """Make what a node needs before it serves: its folder, its identity, a master key, an up-to-date schema.
+    """Make what a node needs before it serves: its folder, its keys, a master key, an up-to-date schema.
 
-    Doing it again changes nothing, unless a new master key is asked for, which ends the old one.
-    Raises PfnError: ``schema_newer``.
+    Doing it again changes nothing, unless a new master key is asked for, which ends the old one. The names of log and
+    witness stay what they were first, whatever address the node gets.
+    Raises PfnError: ``schema_newer``, ``config_invalid``.
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    identity = load_identity(settings.data)
+    host = node_url(settings).split("/")[2]
+    origin = load_log_origin(settings.data, f"{host}/pfn")
+    unlocked = partial(
+        Prepared,
+        settings,
+        load_identity(settings.data),
+        NoteSigner(origin, load_key(settings.data / LOG_KEY_NAME)),
+        Cosigner(f"{origin.rpartition('/')[0] or origin}/witness", load_key(settings.data / WITNESS_KEY_NAME)),
+    )
     migrate(database_url(settings))
     if settings.master_key_text is not None:
-        return Prepared(settings, identity, hash_master_key(settings.master_key_text), None)
+        return unlocked(hash_master_key(settings.master_key_text), None)
     known = read_master_hash(settings.data)
     if known is not None and not renew_master_key:
-        return Prepared(settings, identity, known, None)
+        return unlocked(known, None)
     key = make_master_key()
     master_hash = hash_master_key(key)
     keep_master_hash(settings.data, master_hash)
-    return Prepared(settings, identity, master_hash, key)
+    return unlocked(master_hash, key)
+
+
+def node_url(settings: Settings) -> str:
+    """Give the one spelling of where clients and peers reach the node. Raises PfnError (``config_invalid``)."""
+    try:
+        return normalize_instance_url(settings.address)
+    except PfnError as error:
+        raise PfnError(Code.CONFIG_INVALID, f"public_url: {settings.address}: {error.detail}") from error
+
+
+def describe_node(prepared: Prepared) -> NodeDescription:
+    """Give what the node says of itself."""
+    settings = prepared.settings
+    url = node_url(settings)
+    host = url.split("/")[2]
+    return NodeDescription(
+        name=settings.node_name or host,
+        url=url,
+        operator=settings.operator or host,
+        origin=prepared.log.name,
+        identity_key=prepared.identity.public_key,
+        log_key=prepared.log.verifier_key,
+        witness_key=prepared.witness.verifier_key,
+        software="pfn",
+        version=__version__,
+    )
 
 
 def database_url(settings: Settings) -> str:
@@ -116,33 +204,59 @@ async def examine(settings: Settings) -> list[Finding]:
     database = Database(database_url(settings))
     try:
         blobs = FileBlobStore(settings.data / "blobs")
-        return await examine_node(settings.data, database, blobs, warnings(settings))
+        return await examine_node(
+            settings.data, database, blobs, warnings(settings), time.time(), min_free_bytes=settings.min_free_bytes
+        )
     finally:
         await database.close()
 
 
 @asynccontextmanager
-async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> AsyncIterator[Services]:
-    """Wire a node and take it apart again; ``recover`` clears away what a crash left, first."""
+async def open_services(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
+    """Wire a node on its folder and take it apart again; what a crash left is cleared up first."""
+    async with hold_folder(prepared.settings.data) as folder, _wire(prepared, clock) as services:
+        if folder.alone:
+            await asyncio.to_thread(FileBlobStore(prepared.settings.data / "blobs").sweep)
+        # Rows that are elsewhere may have other folders' workers on them.
+        if await services.log.check() is None:
+            await services.log.backfill()
+        await pick_up(services, alone=folder.alone and prepared.settings.database_url is None)
+        await folder.share()
+        yield services
+
+
+@asynccontextmanager
+async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
     settings = prepared.settings
     database = Database(database_url(settings))
     blobs = FileBlobStore(settings.data / "blobs")
-    if recover:
-        await asyncio.to_thread(blobs.sweep)
+    leases = LeaseService(database, clock, seconds=settings.lease_seconds, per_host=settings.sync_concurrency)
+    paces = make_paces(
+        sync=settings.sync_every,
+        probe=settings.probe_every,
+        verify=settings.verify_every,
+        recheck=settings.recheck_every,
+    )
+    schedule = ScheduleService(database, leases, clock, paces)
+    live = LiveService(database, max_streams=settings.max_streams)
     zips = ZipCheck(database, settings.zip_workers)
     policy = outbound_policy(settings)
+    description = describe_node(prepared)
     limits = FetchLimits(per_host=settings.sync_concurrency, download_bytes=settings.max_zip_bytes)
     try:
-        async with Fetcher(policy, limits) as fetcher:
+        async with Fetcher(policy, limits) as fetcher, Fetcher(policy, RECEIVER_LIMITS) as receivers:
             publishers = PublisherClient(fetcher)
+            peer_client = PeerClient(fetcher)
+            peer_steps = PeerSteps(schedule, clock)
             documents = SignedDocumentClient(fetcher)
             keys = KeyDocumentService(database, documents, clock)
             catalogs = CatalogService(database, documents, keys, clock)
             ownership = OwnershipService(publishers, keys, clock, node_origin=settings.origin)
             statements = StatementService(database, keys)
-            signed_listings = SignedListingService(
-                database, documents, catalogs, clock, concurrency=settings.sync_concurrency
-            )
+            signed_listings = SignedListingService(database, documents, clock, concurrency=settings.sync_concurrency)
+            listings = ListingService(database, publishers, catalogs, signed_listings, clock)
+            quotas = QuotaService(database, clock, plugins=settings.quota_plugins, bytes=settings.quota_bytes)
+            room = Room(database, blobs, clock, min_free_bytes=settings.min_free_bytes)
             access = AccessService(database, clock, prepared.master_hash, BadKeys(clock, settings.bad_key_limit))
             mirror = MirrorService(
                 database,
@@ -154,54 +268,126 @@ async def open_services(prepared: Prepared, clock: Clock, *, recover: bool) -> A
                 max_zip_bytes=settings.max_zip_bytes,
                 concurrency=settings.sync_concurrency,
             )
-            syncs = SyncService(
-                database, publishers, signed_listings, mirror, clock, allow_unsigned=settings.allow_unsigned
+            runner = SyncRunner(
+                database, listings, mirror, quotas, room, schedule, clock, allow_unsigned=settings.allow_unsigned
             )
+            syncs = SyncService(database, leases, schedule, runner, clock)
+            mark = settings.data / LOG_MARK_NAME
+            own_log = LogService(database, clock, prepared.log, mark, quorum=settings.witness_quorum)
+            releases = ReleaseService(database, blobs, statements, clock)
+            peers = PeerService(database, peer_steps, clock)
             yield Services(
                 public_key=prepared.identity.public_key,
+                description=description,
                 clock=clock,
                 address=settings.address,
                 warnings=warnings(settings),
                 access=access,
                 activities=ActivityService(database),
+                cosigning=CosigningService(database, own_log, peer_client, clock),
+                housekeeping=HousekeepingService(
+                    database,
+                    clock,
+                    events_keep_days=settings.events_keep_days,
+                    history_keep_days=settings.history_keep_days,
+                ),
+                leases=leases,
+                live=live,
+                log=own_log,
+                health=HealthService(database, publishers, documents, clock),
+                measures=MeasureService(database, clock, settings.data),
+                readiness=ReadinessService(
+                    database, clock, settings.data / "blobs", min_free_bytes=settings.min_free_bytes
+                ),
+                introductions=PeerIntroductions(
+                    database,
+                    policy,
+                    peer_client,
+                    PeerProofs(peer_client, description, prepared.identity, clock),
+                    peer_steps,
+                    clock,
+                ),
+                peers=peers,
+                proofs=ProofService(database, own_log, releases, statements, clock),
                 quarantine=QuarantineService(database, blobs, zips, clock),
-                releases=ReleaseService(database, blobs, statements, clock),
+                quotas=quotas,
+                rechecks=RecheckService(
+                    database, blobs, publishers, statements, clock, max_bytes=settings.recheck_bytes
+                ),
+                recovery=RecoveryService(database, own_log, peer_client, mark, clock),
+                releases=releases,
+                schedule=schedule,
                 statements=statements,
                 sessions=SessionService(database, access, clock),
-                sources=SourceService(database, policy, clock),
-                subscriptions=SubscriptionService(database, syncs, clock),
+                sources=SourceService(database, policy, schedule, clock),
+                subscriptions=SubscriptionService(
+                    database, syncs, schedule, clock, allow_unsigned=settings.allow_unsigned
+                ),
                 syncs=syncs,
-                verifications=VerificationService(database, publishers, ownership, clock),
+                verifications=VerificationService(database, publishers, ownership, leases, schedule, clock),
+                webhooks=WebhookService(
+                    database,
+                    policy,
+                    NoticeService(database, schedule, clock),
+                    DeliveryService(database, ReceiverClient(receivers), schedule, clock),
+                    clock,
+                ),
+                witness=WitnessService(database, prepared.witness, LogEvidenceService(database, peers, clock), clock),
             )
     finally:
+        await live.stop()
         zips.close()
         await database.close()
 
 
-def build_app(
-    prepared: Prepared,
-    *,
-    clock: Clock = time.time,
-    recover: bool = True,
-    on_ready: Callable[[], None] | None = None,
-) -> FastAPI:
+def make_worker(services: Services, settings: Settings) -> Worker:
+    """Make the worker of this process; it does nothing until it is told to."""
+    return Worker(
+        services.leases,
+        services.schedule,
+        services.clock,
+        partial(do_work, services),
+        services.webhooks.has_news,
+        concurrency=settings.work_concurrency,
+    )
+
+
+async def begin_stop(app: FastAPI) -> None:
+    """Have a running application claim no more work and end the answers that would go on for ever."""
+    if app.state.worker is not None:
+        app.state.worker.stop()
+    await app.state.services.live.stop()
+
+
+def build_app(prepared: Prepared, *, clock: Clock = time.time, on_ready: Callable[[], None] | None = None) -> FastAPI:
     """Make the node's ASGI application; it is wired when it starts and taken apart when it stops.
 
-    With ``recover`` it picks up what a crash interrupted; that is for the one process that owns the data folder.
+    Where the settings say so it does the due work too; ``worker`` on its state is None otherwise.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         background = Background()
-        async with open_services(prepared, clock, recover=recover) as services:
+        async with open_services(prepared, clock) as services:
+            worker = make_worker(services, settings) if settings.work else None
             app.state.services = services
             app.state.background = background
-            if recover:
-                await pick_up(services, background)
+            app.state.worker = worker
+            if worker is not None:
+                await services.schedule.fill()
+                worker.start()
             if on_ready is not None:
                 on_ready()
             yield
-            await background.drain(DRAIN_S)
+            await asyncio.gather(background.drain(DRAIN_S), *([worker.drain(DRAIN_S)] if worker else []))
 
     settings = prepared.settings
-    return build_site(lifespan, max_body_bytes=settings.max_body_bytes, https=settings.address.startswith("https://"))
+    return build_site(
+        lifespan,
+        clock,
+        max_body_bytes=settings.max_body_bytes,
+        limits=Limits(address=settings.address_limit, key=settings.key_limit),
+        proxies=TrustedProxies(settings.trusted_proxies),
+        https=settings.address.startswith("https://"),
+        open_metrics=settings.open_metrics,
+    )

@@ -7,6 +7,7 @@ A setting comes from, strongest first: the command line, the environment (``PFN_
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -30,6 +31,18 @@ class Settings(BaseModel):
     port: Annotated[int, Field(description="The port to listen on.", ge=0, le=65535)] = 8080
     public_url: Annotated[
         str | None, Field(description="Where clients reach the node; by default http://host:port.")
+    ] = None
+    node_name: Annotated[
+        str | None,
+        Field(
+            description="What the node calls itself among its peers; by default its host.", min_length=1, max_length=200
+        ),
+    ] = None
+    operator: Annotated[
+        str | None,
+        Field(
+            description="Who runs the node, as its peers are told; by default its host.", min_length=1, max_length=200
+        ),
     ] = None
     database_url: Annotated[
         SecretStr | None,
@@ -95,6 +108,10 @@ class Settings(BaseModel):
         2400
     )
     max_streams: Annotated[int, Field(description="Live event streams at a time.", ge=0)] = 1000
+    witness_quorum: Annotated[
+        int,
+        Field(description="Operators of peers that must have witnessed the log for it to count as witnessed.", ge=0),
+    ] = 0
     trusted_proxies: Annotated[
         tuple[str, ...],
         Field(description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."),
@@ -109,6 +126,13 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ip_network(text, strict=False)
+        return value
 
     @property
     def address(self) -> str:

@@ -1,7 +1,7 @@
 """Work that goes on after its request was answered: first verifications, syncs.
 
-Nothing here is remembered: what must survive a restart is a row (a pending source, a running sync), which
-``pfn.work.start`` finds again. A task that fails is logged and harms no other.
+Nothing here is remembered: what must survive a restart is a row that is due. A task that fails is logged and harms no
+other.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""Examine a node at rest: its folder, its rows, its bytes, its settings. Looks only, changes nothing."""
+"""Examine a node, running or at rest: its folder, its rows, its bytes, its work, its settings.
+
+Looks only, changes nothing; every finding that is not ``ok`` says what to do.
+"""
 
 import asyncio
 import shutil
@@ -9,14 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.errors import PfnError
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
 from pfn.storage.identity import IDENTITY_NAME, load_identity
+from pfn.storage.log import count_leaves, read_halt
+from pfn.storage.measure import count_webhooks, measure_blobs, measure_sources, measure_work
 from pfn.storage.release import newest_blobs
 
 _SAMPLE = 50
+_OVERDUE_S = 3600
+_NAMED = 5
 _LEAST_FREE = 0.05
 
 
@@ -33,13 +41,21 @@ class Finding:
         return {"name": self.name, "severity": self.severity, "sentence": self.sentence}
 
 
-async def examine_node(data: Path, database: Database, blobs: FileBlobStore, warnings: Sequence[str]) -> list[Finding]:
-    """Look at everything that can go wrong at rest."""
+async def examine_node(
+    data: Path,
+    database: Database,
+    blobs: FileBlobStore,
+    warnings: Sequence[str],
+    now: float,
+    *,
+    min_free_bytes: int,
+) -> list[Finding]:
+    """Look at everything that can go wrong; ``now`` is in Unix seconds."""
     return [
         _examine_folder(data),
         _examine_identity(data),
-        _examine_space(data),
-        *await _examine_rows(database, blobs),
+        _examine_space(data, min_free_bytes),
+        *await _examine_rows(database, blobs, now),
         *(Finding("settings", "warning", warning) for warning in warnings),
     ]
 
@@ -61,18 +77,33 @@ def _examine_identity(data: Path) -> Finding:
     return Finding("identity", "ok", f"The node's key is {key.fingerprint}.")
 
 
-def _examine_space(data: Path) -> Finding:
+def _examine_space(data: Path, min_free_bytes: int) -> Finding:
     usage = shutil.disk_usage(data)
     free = f"{usage.free / 1e9:.1f} GB free"
+    if usage.free < min_free_bytes:
+        reserve = f"{min_free_bytes / 1e9:.1f} GB"
+        return Finding(
+            "space",
+            "wrong",
+            f"The disk is as good as full: {free}, less than the {reserve} kept in reserve (min_free_bytes). "
+            "Nothing new is mirrored; make room.",
+        )
     if usage.free < usage.total * _LEAST_FREE:
         return Finding("space", "warning", f"The disk is nearly full: {free}.")
     return Finding("space", "ok", f"{free}.")
 
 
-async def _examine_rows(database: Database, blobs: FileBlobStore) -> list[Finding]:
+async def _examine_rows(database: Database, blobs: FileBlobStore, now: float) -> list[Finding]:
     try:
         async with database.read() as connection:
             sample = await newest_blobs(connection, limit=_SAMPLE)
+            running = [
+                await _examine_bytes(connection),
+                *await _examine_work(connection, now),
+                await _examine_sources(connection),
+                await _examine_webhooks(connection),
+                await _examine_log(connection),
+            ]
     except SQLAlchemyError as error:
         return [Finding("rows", "wrong", f"The database cannot be read: {error}")]
     broken: list[str] = []
@@ -81,12 +112,70 @@ async def _examine_rows(database: Database, blobs: FileBlobStore) -> list[Findin
             await asyncio.to_thread(blobs.open, blob)
         except PfnError as error:
             broken.append(f"{blob.sha256}: {error.detail}")
+    zips = Finding("zips", "ok", f"The newest {len(sample)} zips are in their places.")
     if broken:
-        return [
-            Finding("rows", "ok", "The database answers."),
-            Finding("zips", "wrong", f"{len(broken)} of the newest {len(sample)} zips are damaged; {broken[0]}"),
-        ]
-    return [
-        Finding("rows", "ok", "The database answers."),
-        Finding("zips", "ok", f"The newest {len(sample)} zips are in their places."),
-    ]
+        zips = Finding("zips", "wrong", f"{len(broken)} of the newest {len(sample)} zips are damaged; {broken[0]}")
+    return [Finding("rows", "ok", "The database answers."), zips, *running]
+
+
+async def _examine_bytes(connection: AsyncConnection) -> Finding:
+    stored = await measure_blobs(connection)
+    if stored.corrupt:
+        return Finding(
+            "bytes",
+            "wrong",
+            f"{stored.corrupt} of {stored.count} zips no longer match their digest and are not served. Look after the "
+            "disk; a running node fetches them again where their publisher still has them, else restore a backup.",
+        )
+    return Finding("bytes", "ok", f"No stored zip is known to be damaged, of {stored.count}.")
+
+
+async def _examine_work(connection: AsyncConnection, now: float) -> list[Finding]:
+    found = []
+    stands = await measure_work(connection, now)
+    oldest = min((work.oldest_due_at for work in stands.values() if work.oldest_due_at is not None), default=now)
+    if now - oldest > _OVERDUE_S:
+        due = sum(work.due for work in stands.values())
+        found.append(
+            Finding(
+                "work",
+                "warning",
+                f"{due} pieces of work are due, the oldest for {(now - oldest) / 3600:.0f} hours: nobody does them. "
+                "Start pfn serve, or pfn work beside it.",
+            )
+        )
+    abandoned = sum(work.abandoned for work in stands.values())
+    if abandoned:
+        sentence = f"{abandoned} pieces of work were left by a worker that died; the next worker takes them over."
+        found.append(Finding("leases", "warning", f"{sentence} Start pfn serve, or pfn work beside it."))
+    return found or [Finding("work", "ok", "No work is overdue.")]
+
+
+async def _examine_sources(connection: AsyncConnection) -> Finding:
+    down = [source.id for source in await measure_sources(connection) if source.health == "down"]
+    if down:
+        named = ", ".join(down[:_NAMED]) + (" and others" if len(down) > _NAMED else "")
+        return Finding(
+            "sources",
+            "warning",
+            f"{len(down)} sources are down: {named}. What is mirrored is served; ask their publishers, "
+            "and see: pfn source show SOURCE",
+        )
+    return Finding("sources", "ok", "No source is down.")
+
+
+async def _examine_log(connection: AsyncConnection) -> Finding:
+    reason = await read_halt(connection)
+    if reason is not None:
+        return Finding("log", "wrong", f"The log is halted, so nothing new is taken in. {reason}")
+    return Finding("log", "ok", f"The log has {await count_leaves(connection)} entries.")
+
+
+async def _examine_webhooks(connection: AsyncConnection) -> Finding:
+    disabled = (await count_webhooks(connection)).get("disabled", 0)
+    if disabled:
+        sentence = f"{disabled} webhooks are disabled: their receivers are gone or fail all the time."
+        return Finding(
+            "webhooks", "warning", f"{sentence} See: pfn webhook list; when a receiver is back: pfn webhook enable"
+        )
+    return Finding("webhooks", "ok", "No webhook is disabled.")

@@ -4,6 +4,8 @@ A source that once showed signed documents never goes back: without them it is a
 of one version are evidence against the publisher. New revocations block what the revoked key signed since.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import describe, source_event
@@ -12,12 +14,14 @@ from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.dsse import Envelope, key_id, parse_envelope
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.log.entry import AnyLeaf
 from pfn.protocol.publisher_chain import TrustedPublisher, advance_trust, begin_trust, restore_trust
 from pfn.protocol.publisher_document import PublisherDocument
 from pfn.protocol.release_key import release_blocked
 from pfn.services.clock import Clock
 from pfn.services.custody import hold_custody
 from pfn.services.evidence import record_evidence
+from pfn.services.leaf import append_unless_halted, publisher_leaf, revocation_leaf
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import list_signed_releases, mark_releases, refresh_newest
@@ -62,9 +66,37 @@ class KeyDocumentService:
                 await self._record_fork(source, error, kept, newest)
             raise
 
-    async def exists(self, source: Source) -> bool:
-        """Tell whether the publisher shows a key document at all, whatever it is worth."""
-        return await self._documents.get_key_document(source.instance_url) is not None
+    async def learn(self, source: Source, documents: Sequence[bytes]) -> TrustedPublisher | None:
+        """Believe key documents that somebody else kept, version 1 first, as if the publisher had shown them now.
+
+        What is older than the known ones changes nothing. Gives the state that is reached; None where there is none.
+        Raises SecurityError: what ``begin_trust`` and ``advance_trust`` raise; PfnError (``publisher_document``).
+        """
+        async with self._database.read() as connection:
+            kept = await get_newest_key_document(connection, source.id)
+        known = restore_trust(parse_envelope(kept)) if kept is not None else None
+        reached = known.document.version if known else 0
+        if kept is not None and known is not None and len(documents) >= reached:
+            same = documents[reached - 1]
+            try:
+                advance_trust(known, parse_envelope(same))
+            except SecurityError as error:
+                if error.code is Code.DOCUMENT_FORK:
+                    await self._record_fork(source, error, kept, same)
+                raise
+        steps = list(documents[reached:])
+        if not steps:
+            return known
+        trusted = self._believe(source, known, [parse_envelope(step) for step in steps])
+        await self._keep(source, known, trusted, steps)
+        return trusted
+
+    async def time(self, source: Source) -> int | None:
+        """Tell in how many milliseconds the publisher shows a key document, whatever it is worth; None without one.
+
+        Raises PfnError where the publisher cannot be asked.
+        """
+        return await self._documents.time_key_document(source.instance_url)
 
     async def restore(self, source: Source) -> TrustedPublisher | None:
         """Give the state that was reached last, without asking anybody."""
@@ -123,6 +155,7 @@ class KeyDocumentService:
                 await add_key_document(connection, source.id, version, envelope.payload_hash, step, now)
             await change_source(connection, source.id, generation=2)
             await self._block_revoked(connection, source, trusted)
+            await append_unless_halted(connection, _list_leaves(source, known, steps, now), now)
             if known is None:
                 return
             details = _describe_change(source, known.document, trusted.document)
@@ -146,6 +179,19 @@ class KeyDocumentService:
     async def _record_fork(self, source: Source, error: SecurityError, first: bytes, second: bytes) -> None:
         async with self._database.write() as connection:
             await record_evidence(connection, source.id, error, first, second, now=int(self._clock()))
+
+
+def _list_leaves(source: Source, known: TrustedPublisher | None, steps: list[bytes], now: int) -> list[AnyLeaf]:
+    """Say which key documents were believed, and which keys each of them revoked."""
+    leaves: list[AnyLeaf] = []
+    revoked = set() if known is None else {one.id for one in known.document.revoked}
+    for envelope in map(parse_envelope, steps):
+        document = restore_trust(envelope).document
+        leaves.append(publisher_leaf(source.id, document.version, envelope.payload_hash, now))
+        fresh = [one for one in document.revoked if one.id not in revoked]
+        leaves += [revocation_leaf(source.id, one, envelope.payload_hash, now) for one in fresh]
+        revoked |= {one.id for one in fresh}
+    return leaves
 
 
 def _claimed_version(envelope: Envelope) -> int:

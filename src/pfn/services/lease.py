@@ -6,6 +6,7 @@ cancelled. What it had written whole stays, and what it writes afterwards compar
 """
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -47,7 +48,7 @@ class LeaseService:
         now = int(self._clock())
         async with self._database.write() as connection:
             claimed = await claim_due(
-                connection, now, token=token, until=now + self._seconds, limit=limit, per_host=self._per_host
+                connection, now, token=token, until=self._until(), limit=limit, per_host=self._per_host
             )
         return [Lease(due, token) for due in claimed]
 
@@ -56,7 +57,7 @@ class LeaseService:
         token = secrets.token_hex(16)
         now = int(self._clock())
         async with self._database.write() as connection:
-            due = await claim_one(connection, kind, subject, now, token=token, until=now + self._seconds, host=host)
+            due = await claim_one(connection, kind, subject, now, token=token, until=self._until(), host=host)
         return None if due is None else Lease(due, token)
 
     async def wait_for(self, kind: Work, subject: str, *, host: str = "") -> Lease:
@@ -113,12 +114,15 @@ class LeaseService:
         async with self._database.write() as connection:
             return await free_leases(connection)
 
+    def _until(self) -> int:
+        # Rounded up: a lease of one second that began late in a second must not end with it.
+        return math.ceil(self._clock()) + self._seconds
+
     async def _renew(self, lease: Lease) -> bool:
         due = lease.due
-        until = int(self._clock()) + self._seconds
         try:
             async with self._database.write() as connection:
-                return await renew_lease(connection, due.kind, due.subject, token=lease.token, until=until)
+                return await renew_lease(connection, due.kind, due.subject, token=lease.token, until=self._until())
         except Exception as error:  # noqa: BLE001  # a database that is away for a moment is no lost lease
             log.warning("heartbeat_failed", work=due.kind.value, subject=due.subject, error=str(error))
             return True

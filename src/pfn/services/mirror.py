@@ -1,61 +1,64 @@
 """Mirror releases: fetch, judge, keep, record. Nothing unverified becomes a row.
 
 Each zip goes through the same gate: its signature first, for that costs no download; then the bytes, hashed on their
-way into a temporary file; then the rules for plugin zips, in another process. What passed is made durable and then
-recorded, a batch at a time: one flush, one transaction. A crash leaves at most temporary files and unreferenced blobs.
+way into a temporary file; then the rules for plugin zips, in another process. Bytes that a statement names by digest
+and that are stored already are not fetched again. What passed is written down a batch at a time
+(``pfn.services.arrival``). A crash leaves at most temporary files.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.domain.quarantine import belongs_in_quarantine
+from pfn.domain.quota import Quota
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.source import Source
 from pfn.domain.sync import Listing, SignedListing
 from pfn.domain.zip_verdict import ZipVerdict, check_claim
+from pfn.outbound.fetch import Download
 from pfn.outbound.publisher import PublisherClient
 from pfn.outbound.signed_documents import SignedDocumentClient
-from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.catalog import Yank
+from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.naming_scheme import asset_url
+from pfn.services.arrival import Arrival, ArrivalService, Refusal
 from pfn.services.clock import Clock
-from pfn.services.custody import hold_custody
+from pfn.services.release_log import require_log
 from pfn.services.signature import check_artifact_text, check_signed, find_signature
+from pfn.services.sync_progress import SyncProgress
 from pfn.services.zip_check import ZipCheck
-from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore, Temporary, storage_errors
 from pfn.storage.database import Database
-from pfn.storage.quarantine import clear_quarantined
-from pfn.storage.release import add_release, add_version_update, newest_versions, point_newest, releases_among
-from pfn.storage.sync import clear_failure
+from pfn.storage.release import find_blob, mirrored_among, releases_among
+from pfn.storage.zip_verdict import find_verdict
 from pfn.wordpress.slug import is_slug
-from pfn.wordpress.version import is_newer, is_version
-
-FIRST_VERSION = "0.0.0"
+from pfn.wordpress.version import is_version
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A release that did not come through, and why; with its bytes, where they were seen, and the verdict on them."""
+class Mirrored:
+    """What became of a batch: the releases refused, and what the source fills now."""
 
-    listing: Listing
-    error: PfnError
-    blob: Blob | None = None
-    verdict: ZipVerdict | None = None
-    temporary: Temporary | None = None
+    refusals: list[Refusal]
+    quota: Quota
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A release that passed every check; its bytes are still in a temporary file."""
+class Offer:
+    """A release whose publisher's signatures hold already; ``fetch`` writes the very bytes they are about, or raises.
 
-    temporary: Temporary
-    release: Release
-    verdict: ZipVerdict
+    ``yank`` is the publisher's word that it should not be installed any more, where there is one.
+    """
+
     listing: Listing
+    signature: KeptSignature | None
+    fetch: Callable[[Temporary], Awaitable[Download]]
+    yank: Yank | None = None
+
+
+_Receive: TypeAlias = Callable[[Listing, list[Temporary]], Awaitable[Arrival | Refusal]]
 
 
 class MirrorService:
@@ -78,53 +81,126 @@ class MirrorService:
         self._publishers = publishers
         self._documents = documents
         self._zips = zips
+        self._arrivals = ArrivalService(database, blobs, clock)
         self._clock = clock
         self._max_zip_bytes = max_zip_bytes
         self._concurrency = concurrency
 
     async def mirror(
-        self, source: Source, listings: Sequence[Listing], *, allow_unsigned: bool
-    ) -> tuple[int, list[Refusal]]:
-        """Take in a batch of listed releases: how many are new, and the ones refused.
+        self,
+        source: Source,
+        listings: Sequence[Listing],
+        quota: Quota,
+        progress: SyncProgress,
+        *,
+        allow_unsigned: bool,
+        recheck: bool = False,
+    ) -> Mirrored:
+        """Take in a batch of listed releases; what is new is counted in ``progress``, in the same transaction.
 
-        A release already here with the same bytes counts as neither. Raises PfnError (``storage_full``): the batch
-        is then not recorded at all.
+        A release already here with the same bytes counts as neither new nor refused. With ``recheck`` the bytes are
+        fetched though they are stored. Raises PfnError: ``storage_full``, ``lease_lost``, ``log_halted``; the batch is
+        then not recorded at all.
         """
+
+        async def receive(listing: Listing, temporaries: list[Temporary]) -> Arrival | Refusal:
+            return await self._receive(source, listing, temporaries, allow_unsigned=allow_unsigned, recheck=recheck)
+
+        return await self._take_in(source, listings, quota, progress, receive, set_apart=True)
+
+    async def take(self, source: Source, offers: Sequence[Offer], quota: Quota, progress: SyncProgress) -> Mirrored:
+        """Take in a batch of releases that peers offer, through the same gate.
+
+        What is refused is not set apart: nothing says that those bytes are the publisher's. Raises as ``mirror``.
+        """
+        by_listing = {id(offer.listing): offer for offer in offers}
+
+        async def receive(listing: Listing, temporaries: list[Temporary]) -> Arrival | Refusal:
+            return await self._receive_offer(source, by_listing[id(listing)], temporaries)
+
+        listings = [offer.listing for offer in offers]
+        return await self._take_in(source, listings, quota, progress, receive, set_apart=False)
+
+    async def _take_in(
+        self,
+        source: Source,
+        listings: Sequence[Listing],
+        quota: Quota,
+        progress: SyncProgress,
+        get: _Receive,
+        *,
+        set_apart: bool,
+    ) -> Mirrored:
+        await require_log(self._database)
+        listings, refusals = await self._admit(source, listings, quota)
+        progress.refuse(len(refusals))
         turns = asyncio.Semaphore(self._concurrency)
         temporaries: list[Temporary] = []
 
-        async def receive(listing: Listing) -> _Arrival | Refusal:
+        async def receive(listing: Listing) -> Arrival | Refusal:
             async with turns:
                 try:
-                    return await self._receive(source, listing, temporaries, allow_unsigned=allow_unsigned)
+                    outcome = await get(listing, temporaries)
                 except PfnError as error:
                     if error.code is Code.STORAGE_FULL:
                         raise
-                    return Refusal(listing, error)
+                    outcome = Refusal(listing, error)
+            progress.judge(refused=isinstance(outcome, Refusal))
+            return outcome
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(receive(listing)) for listing in listings]
-            outcomes = [task.result() for task in tasks]
-            refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-            arrivals = [outcome for outcome in outcomes if isinstance(outcome, _Arrival)]
-            fresh, conflicts = await self._record(source, arrivals)
-            refusals += conflicts
-            await self._set_apart(refusals)
+                ended = asyncio.Event()
+                group.create_task(progress.show(ended))
+                outcomes = await asyncio.gather(*(group.create_task(receive(listing)) for listing in listings))
+                ended.set()
+            refusals += [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+            arrivals = [outcome for outcome in outcomes if isinstance(outcome, Arrival)]
+            late, quota = await self._arrivals.record(source, arrivals, quota, progress)
+            progress.failed += len(late)
+            refusals += late
+            if set_apart:
+                await self._set_apart(refusals)
         except* PfnError as errors:
             raise errors.exceptions[0] from None
         finally:
             for temporary in temporaries:
                 temporary.discard()
-        return fresh, refusals
+        return Mirrored(refusals, quota)
+
+    async def _admit(
+        self, source: Source, listings: Sequence[Listing], quota: Quota
+    ) -> tuple[list[Listing], list[Refusal]]:
+        """Part what has room from what has none, as far as that is known before the bytes are."""
+        keys = [(listing.slug, listing.version) for listing in listings]
+        async with self._database.read() as connection:
+            here = await mirrored_among(connection, source.id, [slug for slug, _ in keys])
+            known = await releases_among(connection, source.id, keys)
+        admitted: list[Listing] = []
+        refusals: list[Refusal] = []
+        for listing in listings:
+            if (listing.slug, listing.version) in known:
+                admitted.append(listing)
+                continue
+            new, size = listing.slug not in here, listing.signed.verified.statement.length if listing.signed else 1
+            error = quota.refuse(new_plugin=new, size=size)
+            if error is not None:
+                refusals.append(Refusal(listing, error))
+                continue
+            quota = quota.add(new_plugin=new, size=size)
+            admitted.append(listing)
+        return admitted, refusals
 
     async def _receive(
-        self, source: Source, listing: Listing, temporaries: list[Temporary], *, allow_unsigned: bool
-    ) -> _Arrival | Refusal:
+        self, source: Source, listing: Listing, temporaries: list[Temporary], *, allow_unsigned: bool, recheck: bool
+    ) -> Arrival | Refusal:
         _check_names(listing)
         signature: KeptSignature | None
         if listing.signed is not None:
             url, signature = listing.signed.url, await self._fetch_artifact_signature(listing.signed)
+            stored = None if recheck else await self._find_stored(listing.signed)
+            if stored is not None:
+                return self._judge(source, listing, signature, *stored, None)
         else:
             signature = await self._find_metadata_signature(source, listing, allow_unsigned=allow_unsigned)
             url = asset_url(
@@ -141,6 +217,45 @@ class MirrorService:
             temporary.file.flush()
         blob = Blob(download.sha256, download.sha1, download.sha384, download.size)
         verdict = await self._zips.judge(temporary.path, blob.sha256)
+        return self._judge(source, listing, signature, blob, verdict, temporary)
+
+    async def _receive_offer(self, source: Source, offer: Offer, temporaries: list[Temporary]) -> Arrival | Refusal:
+        listing = offer.listing
+        _check_names(listing)
+        stored = await self._find_stored(listing.signed) if listing.signed is not None else None
+        if stored is not None:
+            return _withdraw(self._judge(source, listing, offer.signature, *stored, None), offer.yank)
+        temporary = self._blobs.receive()
+        temporaries.append(temporary)
+        with storage_errors():
+            download = await offer.fetch(temporary)
+            temporary.file.flush()
+        blob = Blob(download.sha256, download.sha1, download.sha384, download.size)
+        verdict = await self._zips.judge(temporary.path, blob.sha256)
+        return _withdraw(self._judge(source, listing, offer.signature, blob, verdict, temporary), offer.yank)
+
+    async def _find_stored(self, signed: SignedListing) -> tuple[Blob, ZipVerdict] | None:
+        """Give the very bytes a statement names, where they are here and were judged under today's rules."""
+        async with self._database.read() as connection:
+            blob = await find_blob(connection, signed.verified.statement.sha256)
+            verdict = None if blob is None else await find_verdict(connection, blob.sha256)
+        if blob is None or verdict is None:
+            return None
+        try:
+            self._blobs.open(blob)
+        except PfnError:
+            return None
+        return blob, verdict
+
+    def _judge(
+        self,
+        source: Source,
+        listing: Listing,
+        signature: KeptSignature | None,
+        blob: Blob,
+        verdict: ZipVerdict,
+        temporary: Temporary | None,
+    ) -> Arrival | Refusal:
         try:
             if listing.signed is not None:
                 check_signed(listing.signed, blob, verdict)
@@ -162,7 +277,7 @@ class MirrorService:
             facts=verdict.facts,
             statement_sequence=listing.signed.verified.statement.sequence if listing.signed else None,
         )
-        return _Arrival(temporary, release, verdict, listing)
+        return Arrival(temporary, release, verdict, listing)
 
     async def _find_metadata_signature(
         self, source: Source, listing: Listing, *, allow_unsigned: bool
@@ -185,45 +300,11 @@ class MirrorService:
             if refusal.temporary and refusal.blob and belongs_in_quarantine(refusal.error.code):
                 await self._blobs.quarantine(refusal.temporary, refusal.blob.sha256)
 
-    async def _record(self, source: Source, arrivals: Sequence[_Arrival]) -> tuple[int, list[Refusal]]:
-        if not arrivals:
-            return 0, []
-        conflicts: list[Refusal] = []
-        fresh: list[_Arrival] = []
-        keys = [(one.release.plugin_id, one.release.version) for one in arrivals]
-        async with self._database.read() as connection:
-            present = await releases_among(connection, source.id, keys)
-        for arrival in arrivals:
-            known = present.get((arrival.release.plugin_id, arrival.release.version))
-            if known is None:
-                fresh.append(arrival)
-            elif known != arrival.release.blob.sha256:
-                conflicts.append(_conflict(arrival, known))
-        # Bytes first, then rows: a row without its blob cannot happen.
-        await self._blobs.keep([(arrival.temporary, arrival.release.blob) for arrival in fresh])
-        async with self._database.write() as connection:
-            await hold_custody(connection, source)
-            # Another process may have been faster since; the first to commit wins, whatever its bytes.
-            late = await releases_among(connection, source.id, keys)
-            new = [one for one in fresh if (one.release.plugin_id, one.release.version) not in late]
-            await self._insert(connection, source, new)
-        return len(new), conflicts
 
-    async def _insert(self, connection: AsyncConnection, source: Source, fresh: Sequence[_Arrival]) -> None:
-        newest = await newest_versions(connection, source.id, [one.release.plugin_id for one in fresh])
-        events = []
-        for arrival in fresh:
-            release = arrival.release
-            await add_release(connection, release, arrival.verdict)
-            await clear_failure(connection, source.id, release.plugin_id, release.version)
-            await clear_quarantined(connection, source.id, release.plugin_id, release.version)
-            old = newest.get(release.plugin_id, FIRST_VERSION)
-            if old == FIRST_VERSION or is_newer(release.version, old):
-                await point_newest(connection, release)
-                await add_version_update(connection, release, old)
-                newest[release.plugin_id] = release.version
-                events.append(_version_event(source, release, old))
-        await add_activities(connection, events)
+def _withdraw(outcome: Arrival | Refusal, yank: Yank | None) -> Arrival | Refusal:
+    if yank is None or isinstance(outcome, Refusal):
+        return outcome
+    return replace(outcome, release=replace(outcome.release, yanked_at=yank.at, yank_reason=yank.reason))
 
 
 def _check_names(listing: Listing) -> None:
@@ -240,39 +321,3 @@ def _level(listing: Listing, signature: KeptSignature | None) -> SignatureLevel:
     if listing.signed is not None:
         return SignatureLevel.ARTIFACT
     return SignatureLevel.NONE if signature is None else SignatureLevel.METADATA
-
-
-def _conflict(arrival: _Arrival, known: str) -> Refusal:
-    blob = arrival.release.blob
-    error = SecurityError(
-        Code.RELEASE_CONFLICT,
-        f"The publisher now sends other bytes (SHA-256 {blob.sha256}) for this version than it did before ({known}). "
-        "The first bytes stay.",
-    )
-    return Refusal(arrival.listing, error, blob, arrival.verdict, arrival.temporary)
-
-
-def _version_event(source: Source, release: Release, old_version: str) -> Activity:
-    first = old_version == FIRST_VERSION
-    sentence = (
-        f"{release.name} {release.version} was mirrored for the first time."
-        if first
-        else f"{release.name} went from {old_version} to {release.version}."
-    )
-    return Activity(
-        type=ActivityType.VERSION_UPDATE,
-        timestamp=release.mirror_date,
-        actor="node",
-        source_id=source.id,
-        source_username=source.username,
-        plugin_id=release.plugin_id,
-        plugin_name=release.name,
-        old_version=old_version,
-        new_version=release.version,
-        details=describe(
-            "plugin_added" if first else "plugin_updated",
-            sentence,
-            sha256=release.blob.sha256,
-            signature_level=release.level.value,
-        ),
-    )

@@ -3,17 +3,35 @@
 from dataclasses import dataclass
 
 from pfn.protocol.ed25519 import PublicKey
+from pfn.protocol.peer import NodeDescription
 from pfn.services.access import AccessService
 from pfn.services.activity import ActivityService
 from pfn.services.clock import Clock
+from pfn.services.cosigning import CosigningService
+from pfn.services.health import HealthService
+from pfn.services.housekeeping import HousekeepingService
+from pfn.services.lease import LeaseService
+from pfn.services.live import LiveService
+from pfn.services.log import LogService
+from pfn.services.measure import MeasureService
+from pfn.services.peer import PeerService
+from pfn.services.peer_introduction import PeerIntroductions
+from pfn.services.proof import ProofService
 from pfn.services.quarantine import QuarantineService
+from pfn.services.quota import QuotaService
+from pfn.services.readiness import ReadinessService
+from pfn.services.recheck import RecheckService
+from pfn.services.recovery import RecoveryService
 from pfn.services.release import ReleaseService
+from pfn.services.schedule import ScheduleService
 from pfn.services.session import SessionService
 from pfn.services.source import SourceService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
 from pfn.services.verification import VerificationService
+from pfn.services.webhook import WebhookService
+from pfn.services.witness import WitnessService
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +39,34 @@ class Services:
     """Everything a node can do. ``warnings`` are sentences the operator should see on every page."""
 
     public_key: PublicKey
+    description: NodeDescription
     clock: Clock
     address: str
     warnings: tuple[str, ...]
     access: AccessService
     activities: ActivityService
+    cosigning: CosigningService
+    housekeeping: HousekeepingService
+    introductions: PeerIntroductions
+    leases: LeaseService
+    live: LiveService
+    log: LogService
+    health: HealthService
+    measures: MeasureService
+    peers: PeerService
+    proofs: ProofService
     quarantine: QuarantineService
+    quotas: QuotaService
+    readiness: ReadinessService
+    rechecks: RecheckService
+    recovery: RecoveryService
     releases: ReleaseService
+    schedule: ScheduleService
     sessions: SessionService
     sources: SourceService
     statements: StatementService
     subscriptions: SubscriptionService
     syncs: SyncService
     verifications: VerificationService
+    webhooks: WebhookService
+    witness: WitnessService

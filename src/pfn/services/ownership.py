@@ -30,13 +30,17 @@ ORACLE_SENTENCE = (
 
 @dataclass(slots=True)
 class Attempt:
-    """What one run has learned so far."""
+    """What one run has learned so far.
+
+    ``response_ms`` is the publisher's time for the ownership proof, ``answered_ms`` that of its last timed answer.
+    """
 
     checks: list[Check]
     info: FederationInfo | None = None
     challenge: str | None = None
     response_ms: int | None = None
     signs_anything: bool | None = None
+    answered_ms: int | None = None
 
 
 class OwnershipService:
@@ -74,19 +78,21 @@ class OwnershipService:
     async def _read_info(self, source: Source, attempt: Attempt) -> None:
         """Fetch what the instance announces. A static v2 publisher may do without."""
         try:
-            attempt.info = await self._publishers.get_info(source.instance_url)
+            timed = await self._publishers.time_info(source.instance_url)
         except PfnError as error:
-            if error.code is Code.NOT_A_PUBLISHER and await self._has_key_document(source):
+            attempt.answered_ms = await self._time_key_document(source) if error.code is Code.NOT_A_PUBLISHER else None
+            if attempt.answered_ms is not None:
                 return
             attempt.checks.append(Check("federation_info", False, error.detail))
             raise
+        attempt.info, attempt.answered_ms = timed.info, timed.elapsed_ms
         attempt.checks.append(Check("federation_info", True, "The instance answers as a plugin publisher."))
 
-    async def _has_key_document(self, source: Source) -> bool:
+    async def _time_key_document(self, source: Source) -> int | None:
         try:
-            return await self._keys.exists(source)
+            return await self._keys.time(source)
         except PfnError:
-            return False
+            return None
 
     async def _read_key_document(self, source: Source, attempt: Attempt) -> TrustedPublisher | None:
         """Walk the chain of key documents, where the publisher has them or ever had."""
@@ -146,7 +152,7 @@ class OwnershipService:
     async def _ask(self, source: Source, attempt: Attempt, challenge: str) -> str:
         with _check(attempt, "ownership_answer", "It answered the ownership challenge."):
             timed = await self._publishers.prove_ownership(source.instance_url, source.username, challenge)
-            attempt.response_ms = timed.elapsed_ms
+            attempt.response_ms = attempt.answered_ms = timed.elapsed_ms
         return timed.proof.signature
 
     async def _probe_oracle(self, source: Source, attempt: Attempt, keys: list[PublicKey]) -> None:

@@ -14,6 +14,7 @@ from pfn.services.zip_check import ZipCheck
 from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
+from pfn.storage.listing import look_again
 from pfn.storage.quarantine import count_quarantined, drop_quarantined, get_quarantined, list_quarantined
 from pfn.storage.source import get_source
 from pfn.storage.sync import clear_failure
@@ -99,6 +100,7 @@ class QuarantineService:
         async with self._database.write() as connection:
             last = await drop_quarantined(connection, item)
             await clear_failure(connection, item.source_id, item.plugin_id, item.version)
+            await look_again(connection, item.source_id)
             source = await get_source(connection, item.source_id)
             if source is not None:
                 await refresh_trust(connection, source, now)

@@ -16,7 +16,7 @@ from pfn.domain.source import Source, SourceStatus
 from pfn.services.clock import Clock
 from pfn.services.lease import Lease, LeaseService
 from pfn.storage.database import Database
-from pfn.storage.schedule import drop_due, list_due, put_due
+from pfn.storage.schedule import drop_due, get_due, list_due, next_due_at, put_due
 from pfn.storage.source import get_source, list_sources
 
 SOURCE_WORK = (Work.VERIFY, Work.PROBE, Work.SYNC, Work.RECHECK)
@@ -40,9 +40,13 @@ def make_paces(*, sync: int, probe: int, verify: int, recheck: int) -> Mapping[W
         Work.PROBE: Pace(probe, probe, probe, max(1, probe // 5), probe),
         Work.VERIFY: Pace(verify, verify, verify, max(1, verify // 96), verify),
         Work.RECHECK: Pace.steady(recheck),
-        Work.NOTIFY: Pace.steady(60),
-        Work.DELIVER: Pace.steady(60),
+        # News is noticed as it comes; the row is there for what failed.
+        Work.NOTIFY: Pace(3600, 3600, 86_400, 5, 60),
+        # Each run says itself when the next delivery is due.
+        Work.DELIVER: Pace(1, 1, 1, 60, 3600),
         Work.TIDY: Pace.steady(3600),
+        Work.PEER: Pace(300, 30, 3600, 60, 3600),
+        Work.WITNESS: Pace.steady(3600),
     }
 
 
@@ -75,7 +79,9 @@ class ScheduleService:
                 every = self._paces[kind].first
                 at_once = kind in _AT_ONCE or (kind is Work.VERIFY and source.status is SourceStatus.PENDING)
                 due_at = now if at_once else now + spread(every, self._dice())
-                await put_due(connection, kind, source.id, due_at=due_at, interval_s=every, host=host_of(source))
+                # A look at stored bytes asks nobody.
+                host = "" if kind is Work.RECHECK else host_of(source)
+                await put_due(connection, kind, source.id, due_at=due_at, interval_s=every, host=host)
 
     async def put(self, connection: AsyncConnection, kind: Work, subject: str = "", *, at: int, host: str = "") -> None:
         """Make something due at a time (Unix seconds), or earlier where it is due earlier already."""
@@ -83,11 +89,13 @@ class ScheduleService:
 
     async def fill(self) -> None:
         """Schedule what is missing: for a database of an earlier version, and the node's own work."""
-        now = int(self._clock())
         async with self._database.write() as connection:
+            scheduled = {(due.kind, due.subject) for due in await list_due(connection)}
             for source in await list_sources(connection):
-                await self.follow(connection, source)
-            await self.put(connection, Work.TIDY, at=now)
+                if any((kind, source.id) not in scheduled for kind in _BY_STATUS[source.status]):
+                    await self.follow(connection, source)
+            if (Work.TIDY, "") not in scheduled:
+                await self.put(connection, Work.TIDY, at=int(self._clock()))
 
     async def finish(self, lease: Lease, outcome: Outcome) -> bool:
         """End a lease and plan the next run; tell whether it was still ours."""
@@ -101,10 +109,20 @@ class ScheduleService:
         following = plan_next(due, pace, outcome, self._clock(), self._dice())
         return await self._leases.end(lease, following, outcome=outcome.detail or outcome.result.value)
 
-    async def list(self, subject: str) -> Sequence[Due]:
-        """Give what is scheduled for a source or webhook, soonest first."""
+    async def find(self, kind: Work, subject: str = "") -> Due | None:
+        """Find one piece of work."""
         async with self._database.read() as connection:
-            return await list_due(connection, subject=subject)
+            return await get_due(connection, kind, subject)
+
+    async def list(self, subject: str | None = None, *, limit: int | None = None) -> Sequence[Due]:
+        """Give what is scheduled, soonest first: for a source or webhook, or all of it."""
+        async with self._database.read() as connection:
+            return await list_due(connection, subject=subject, limit=limit)
+
+    async def next_due_at(self) -> int | None:
+        """Give when (Unix seconds) the next thing is due that nobody does now; None where there is none."""
+        async with self._database.read() as connection:
+            return await next_due_at(connection, self._clock())
 
 
 def host_of(source: Source) -> str:

@@ -1,7 +1,7 @@
 """Signed-in browsers: a key is exchanged once for a session (facts: keys and sessions).
 
 The cookie carries 256 random bits, of which only a hash is kept. A session ends after 30 idle minutes, after twelve
-hours, when its key does, or when its owner signs out.
+hours, when its key does, or when its owner signs out. Signing in and out is written into the history, privately.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfn.domain.access import Grant
+from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.access import AccessService
 from pfn.services.clock import Clock
@@ -21,6 +22,7 @@ from pfn.storage.access import (
     get_session,
     touch_session,
 )
+from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 
 IDLE_S = 30 * 60
@@ -63,6 +65,7 @@ class SessionService:
         async with self._database.write() as connection:
             await end_stale_sessions(connection, seen_before=now - IDLE_S, made_before=now - LIFE_S)
             await add_session(connection, session)
+            await add_activities(connection, [_event("signed_in", "in", session, now)])
         return cookie
 
     async def recognize(self, cookie: str | None) -> SignedIn | None:
@@ -88,8 +91,22 @@ class SessionService:
 
     async def sign_out(self, cookie: str) -> None:
         """End the session behind a cookie."""
+        id_hash = _hash(cookie)
         async with self._database.write() as connection:
-            await end_session(connection, _hash(cookie))
+            session = await get_session(connection, id_hash)
+            if session is not None:
+                await end_session(connection, id_hash)
+                await add_activities(connection, [_event("signed_out", "out", session, int(self._clock()))])
+
+
+def _event(action: str, way: str, session: Session, now: int) -> Activity:
+    return Activity(
+        type=ActivityType.FEDERATION_EVENT,
+        timestamp=now,
+        actor=session.key_id,
+        details=describe(action, f"Somebody signed {way} with the key {session.key_id}."),
+        private=True,
+    )
 
 
 def _hash(cookie: str) -> str:

@@ -1,113 +1,114 @@
-"""What a v2 publisher lists now, every entry with its verified statement (protocol.md sections 3.2 and 3.4).
+"""What a v2 publisher says of what it lists: its statements, verified and kept (protocol.md sections 3.2 and 3.4).
 
 A statement is fetched once and kept. Where some were missed, those in between are fetched by their number, so that
 nothing is left out unseen. What a key signed that is revoked for that time is no longer the head of anything. A
-statement that does not hold spoils its own release alone.
+statement that does not hold spoils its own release alone. Only those that are asked for are looked at: which ones, the
+caller knows.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pfn.domain.activity import describe, source_event
-from pfn.domain.source import AuthorInfo, Source
-from pfn.domain.sync import Listing, SignedListing, SyncFailure, waits
+from pfn.domain.source import Source
+from pfn.domain.sync import Listing, SignedListing
 from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.catalog import ListedRelease, check_listed
 from pfn.protocol.document import Head
-from pfn.protocol.dsse import Envelope, parse_envelope
+from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.release_statement import VerifiedStatement, read_statement, verify_statement_chain
-from pfn.services.catalog import CatalogService, Known, is_blocked
+from pfn.services.arrival import Refusal
+from pfn.services.catalog import Known, is_blocked
 from pfn.services.clock import Clock
 from pfn.services.custody import hold_custody
 from pfn.services.evidence import record_evidence
-from pfn.services.listing import Offer
-from pfn.services.mirror import Refusal
+from pfn.services.release_log import Entry, log_releases
 from pfn.services.signature import check_artifact_text
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
-from pfn.storage.release import get_release, mark_releases, refresh_newest
+from pfn.storage.release import get_release, mark_releases, refresh_newest, releases_among
 from pfn.storage.signed_document import StoredStatement, add_statement, list_statements
 
 LONGEST_ROW = 500
 
 
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What is known of some plugins: their statements by what they are about, and what of them is mirrored."""
+
+    stated: dict[tuple[str, str, str], StoredStatement]
+    first: dict[tuple[str, str], StoredStatement]
+    newest: dict[str, StoredStatement]
+    mirrored: dict[tuple[str, str], str]
+
+
 class SignedListingService:
-    """Lists v2 sources."""
+    """Reads the statements of v2 sources."""
 
     def __init__(
         self,
         database: Database,
         documents: SignedDocumentClient,
-        catalogs: CatalogService,
         clock: Clock,
         *,
         concurrency: int,
     ) -> None:
         self._database = database
         self._documents = documents
-        self._catalogs = catalogs
         self._clock = clock
         self._concurrency = concurrency
 
-    async def offer(
-        self,
-        source: Source,
-        mirrored: Mapping[tuple[str, str], str],
-        failures: Mapping[tuple[str, str], SyncFailure],
-        *,
-        recheck: bool,
-    ) -> Offer:
-        """Give what is listed; ``mirrored`` and ``failures`` are keyed by (slug, version).
+    async def read(self, source: Source, known: Known, entries: Sequence[ListedRelease]) -> list[Listing | Refusal]:
+        """Read the statements of some entries of the catalogue, each as a listing with its statement or a refusal.
 
-        Raises as ``CatalogService.refresh`` does. A listed release that is mirrored, or waits for its retry, is not
-        asked about again, unless for a ``recheck``.
+        What had to be fetched is kept, all in one transaction. Raises PfnError (``wrong_state``) where the source has
+        another key meanwhile.
         """
-        known = await self._catalogs.refresh(source)
-        now = self._clock()
-        async with self._database.read() as connection:
-            kept = await list_statements(connection, source.id)
-        statements = [one for one in kept if not is_blocked(known.publisher, one.envelope, one.received_at)]
-        stated = {(one.plugin_id, one.version, one.head.payload_hash): one for one in statements}
-        first = {(one.plugin_id, one.version): one for one in reversed(statements)}
-        newest = {one.plugin_id: one for one in statements}
+        shelf = await self._load(source, known, entries)
         turns = asyncio.Semaphore(self._concurrency)
+        fetched: list[StoredStatement] = []
 
         async def look(listed: ListedRelease) -> Listing | Refusal:
-            bare = Listing(listed.slug, listed.slug, listed.version, None, statement=listed.statement)
-            key = (listed.slug, listed.version)
-            known_statement = stated.get((*key, listed.statement))
-            settled = key in mirrored and known_statement is not None
-            if not recheck and (settled or waits(failures.get(key), bare, now)):
-                return bare
             async with turns:
                 try:
-                    listing = await self._read(source, known, listed, known_statement, newest.get(listed.slug))
-                    await self._compare(source, listing, mirrored.get(key), first.get(key))
-                    if key in mirrored:
+                    listing = await self._read(source, known, listed, shelf, fetched)
+                    key = (listed.slug, listed.version)
+                    await self._compare(source, listing, shelf.mirrored.get(key), shelf.first.get(key))
+                    if key in shelf.mirrored:
                         await self._restate(source, listing)
                 except PfnError as error:
-                    return Refusal(bare, error)
+                    return Refusal(bare_listing(listed), error)
                 return listing
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(look(listed)) for listed in known.catalog.releases]
-        outcomes = [task.result() for task in tasks]
-        return Offer(
-            [outcome for outcome in outcomes if isinstance(outcome, Listing)],
-            [outcome for outcome in outcomes if isinstance(outcome, Refusal)],
-            len(outcomes),
-            AuthorInfo(source.username),
+            tasks = [group.create_task(look(listed)) for listed in entries]
+        if fetched:
+            async with self._database.write() as connection:
+                await hold_custody(connection, source)
+                for statement in fetched:
+                    await add_statement(connection, source.id, statement)
+        return [task.result() for task in tasks]
+
+    async def _load(self, source: Source, known: Known, entries: Sequence[ListedRelease]) -> _Shelf:
+        async with self._database.read() as connection:
+            kept = await list_statements(connection, source.id, [one.slug for one in entries])
+            keys = [(one.slug, one.version) for one in entries]
+            mirrored = await releases_among(connection, source.id, keys)
+        sound = [one for one in kept if not is_blocked(known.publisher, one.envelope, one.received_at)]
+        return _Shelf(
+            stated={(one.plugin_id, one.version, one.head.payload_hash): one for one in sound},
+            first={(one.plugin_id, one.version): one for one in reversed(sound)},
+            newest={one.plugin_id: one for one in sound},
+            mirrored=mirrored,
         )
 
     async def _read(
-        self,
-        source: Source,
-        known: Known,
-        listed: ListedRelease,
-        stated: StoredStatement | None,
-        newest: StoredStatement | None,
+        self, source: Source, known: Known, listed: ListedRelease, shelf: _Shelf, fetched: list[StoredStatement]
     ) -> Listing:
+        stated = shelf.stated.get((listed.slug, listed.version, listed.statement))
+        newest = shelf.newest.get(listed.slug)
         if stated is not None:
             row, head = [stated.envelope], None
         else:
@@ -128,8 +129,12 @@ class SignedListingService:
                 await self._record_conflict(source, listed.slug, listed.version, error, newest.envelope, row[0])
             raise
         check_listed(known.catalog, slug=listed.slug, version=listed.version, head=believed.newest.head)
-        if row[-1] != (stated.envelope if stated else None):
-            await self._keep(source, envelopes, row)
+        if stated is None:
+            now = int(self._clock())
+            for envelope, body in zip(envelopes, row, strict=True):
+                statement = read_statement(envelope)
+                place = Head(statement.sequence, envelope.payload_hash)
+                fetched.append(StoredStatement(statement.slug, statement.version, place, body, now))
         return _listing(believed.newest, row[-1], listed.url)
 
     async def _compare(
@@ -174,6 +179,8 @@ class SignedListingService:
                 block_reason=None,
             )
             await refresh_newest(connection, source.id, listing.slug)
+            # The bytes are logged already, but with a statement that counts no more.
+            await log_releases(connection, source.id, [Entry(release, (), listing.statement)], now)
             await add_activities(connection, [event])
 
     async def _fetch_row(self, source: Source, listed: ListedRelease, head: Head | None) -> list[bytes]:
@@ -195,22 +202,17 @@ class SignedListingService:
             row.append(body)
         return [*row, newest]
 
-    async def _keep(self, source: Source, envelopes: list[Envelope], row: list[bytes]) -> None:
-        now = int(self._clock())
-        async with self._database.write() as connection:
-            await hold_custody(connection, source)
-            for envelope, body in zip(envelopes, row, strict=True):
-                statement = read_statement(envelope)
-                head = Head(statement.sequence, envelope.payload_hash)
-                stored = StoredStatement(statement.slug, statement.version, head, body, now)
-                await add_statement(connection, source.id, stored)
-
     async def _record_conflict(
         self, source: Source, slug: str, version: str, error: SecurityError, first: bytes, second: bytes
     ) -> None:
         now = int(self._clock())
         async with self._database.write() as connection:
             await record_evidence(connection, source.id, error, first, second, now=now, plugin_id=slug, version=version)
+
+
+def bare_listing(listed: ListedRelease) -> Listing:
+    """Give an entry of the catalogue as far as the catalogue itself describes it."""
+    return Listing(listed.slug, listed.slug, listed.version, None, statement=listed.statement)
 
 
 def _head_to_follow(listed: ListedRelease, newest: StoredStatement | None) -> Head | None:

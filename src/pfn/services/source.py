@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
 
 from pfn.domain.activity import Activity, describe, source_event
+from pfn.domain.health import HealthState
+from pfn.domain.schedule import Due, Work
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus
 from pfn.domain.sync import Sync, SyncFailure
 from pfn.domain.trust import Trust
@@ -15,11 +18,16 @@ from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.source_id import is_username, normalize_instance_url, source_id
 from pfn.services.clock import Clock
+from pfn.services.health import HealthReport, explain_health
+from pfn.services.leaf import append, append_unless_halted, custody_leaf, source_leaf
+from pfn.services.schedule import ScheduleService, host_of
 from pfn.services.trust import explain_trust, refresh_trust
 from pfn.services.verification import require_source, unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
+from pfn.storage.health import get_health, list_health
 from pfn.storage.release import forget_source_releases
+from pfn.storage.schedule import list_due
 from pfn.storage.signed_document import Evidence, forget_signed_documents, list_evidence
 from pfn.storage.source import (
     add_source,
@@ -41,23 +49,27 @@ CUSTODY_COOL_DOWN_S = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class SourceOverview:
-    """A source as lists show it."""
+    """A source as lists show it; ``health`` is None before the first probe."""
 
     source: Source
     subscriber_count: int
     plugin_count: int
     verifications: VerificationSummary
+    health: HealthState | None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """Everything there is to say about one source now."""
+    """Everything there is to say about one source now, ``at`` (Unix seconds)."""
 
     overview: SourceOverview
     trust: Trust
+    health: HealthReport
     verifications: Sequence[Verification]
     syncs: Sequence[Sync]
     failures: Sequence[SyncFailure]
+    schedule: Sequence[Due]
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +85,10 @@ class Removal:
 class SourceService:
     """Owns the life of sources; proving them is ``pfn.services.verification``'s."""
 
-    def __init__(self, database: Database, policy: OutboundPolicy, clock: Clock) -> None:
+    def __init__(self, database: Database, policy: OutboundPolicy, schedule: ScheduleService, clock: Clock) -> None:
         self._database = database
         self._policy = policy
+        self._schedule = schedule
         self._clock = clock
 
     async def add(
@@ -118,7 +131,11 @@ class SourceService:
                     status = LIFE_CYCLE.next(present.status, "operator adds again")
                     await change_source(connection, source.id, status=status, allow_unsigned=allow_unsigned)
                 sentence = f"{source.id} was registered and is waiting for its first verification."
+                await self._schedule.follow(connection, source)
                 event = self._event(source, actor, describe("source_added", sentence))
+                await append_unless_halted(
+                    connection, [source_leaf(source, "registered", source.created_at)], source.created_at
+                )
                 await add_activities(connection, [event])
         except IntegrityError as error:
             raise PfnError(Code.SOURCE_EXISTS, f"{source.id} is registered already.") from error
@@ -131,15 +148,21 @@ class SourceService:
             plugins = await count_plugins(connection)
             subscribers = await count_subscribers(connection)
             summaries = await summarize_verifications(connection)
+            health = await list_health(connection)
         return [
             SourceOverview(
                 source,
                 subscribers.get(source.id, 0),
                 plugins.get(source.id, 0),
                 summaries.get(source.id, _NO_VERIFICATIONS),
+                health[source.id].state if source.id in health else None,
             )
             for source in found
         ]
+
+    async def get(self, source_id: str) -> Source:
+        """Give a source. Raises PfnError (``source_unknown``)."""
+        return await require_source(self._database, source_id)
 
     async def overview(self, source_id: str) -> SourceOverview:
         """Give one source as lists show it. Raises PfnError (``source_unknown``)."""
@@ -148,11 +171,13 @@ class SourceService:
             plugins = await count_plugins(connection, source_id)
             subscribers = await count_subscribers(connection, source_id)
             summaries = await summarize_verifications(connection, source_id)
+            health = await get_health(connection, source_id)
         return SourceOverview(
             source,
             subscribers.get(source_id, 0),
             plugins.get(source_id, 0),
             summaries.get(source_id, _NO_VERIFICATIONS),
+            health.state if health else None,
         )
 
     async def report(self, source_id: str) -> SourceReport:
@@ -162,9 +187,12 @@ class SourceService:
             return SourceReport(
                 overview=overview,
                 trust=await explain_trust(connection, overview.source, self._clock()),
+                health=await explain_health(connection, overview.source, self._clock()),
                 verifications=await list_verifications(connection, source_id, limit=_HISTORY),
                 syncs=await list_syncs(connection, source_id, limit=_HISTORY),
                 failures=await list_failures(connection, source_id, limit=_HISTORY),
+                schedule=await list_due(connection, subject=source_id),
+                at=int(self._clock()),
             )
 
     async def suspend(self, actor: str, source_id: str, reason: str) -> Source:
@@ -221,7 +249,8 @@ class SourceService:
         """Give a source another key, after its publisher lost all of them or sold it (facts: threats b.6).
 
         Its signed documents start over, nothing new is served for seven days, and it must prove the new key. What was
-        mirrored stays. Raises PfnError: ``source_unknown``, ``invalid_public_key``; ``wrong_state`` for the same key.
+        mirrored stays. Raises PfnError: ``source_unknown``, ``invalid_public_key``, ``log_halted``; ``wrong_state`` for
+        the same key.
         """
         key = parse_public_key(public_key)
         now = int(self._clock())
@@ -248,11 +277,16 @@ class SourceService:
                 f"{source_id} changed hands: {old} gave way to {key.fingerprint}. "
                 "It must prove the new key, and nothing new of it is served for seven days."
             )
-            details = describe("custody_reset", sentence, old_key=old, new_key=key.fingerprint)
-            await add_activities(connection, [self._event(source, actor, details)])
             after = await get_source(connection, source_id)
             assert after is not None  # it was read in this transaction
             await refresh_trust(connection, after, now)
+            await self._schedule.follow(connection, after)
+            # The new key is to be proven at once, whenever the old one was to be proven again.
+            await self._schedule.put(connection, Work.VERIFY, source_id, at=now, host=host_of(after))
+            details = describe("custody_reset", sentence, old_key=old, new_key=key.fingerprint)
+            leaf = custody_leaf(source_id, source.public_key, key.pem, now + CUSTODY_COOL_DOWN_S, now)
+            await append(connection, [leaf], now)
+            await add_activities(connection, [self._event(source, actor, details)])
         return after
 
     async def evidence(self, source_id: str) -> Sequence[Evidence]:
@@ -283,6 +317,7 @@ class SourceService:
             else:
                 status = LIFE_CYCLE.next(source.status, "operator removes")
                 await change_source(connection, source_id, status=status)
+            await self._schedule.follow(connection, replace(source, status=SourceStatus.REMOVED))
             removal = Removal(source_id, withdrawn, ended, deleted)
             sentence = f"{source_id} was removed{' and purged' if purge else ''}."
             details = describe(
@@ -292,6 +327,8 @@ class SourceService:
                 subscriptions_ended=ended,
                 releases_deleted=deleted,
             )
+            if not gone:
+                await append_unless_halted(connection, [source_leaf(source, "removed", now)], now)
             await add_activities(connection, [self._event(source, actor, details)])
         return removal
 
@@ -317,6 +354,10 @@ class SourceService:
                 status_detail=moved.status_detail,
             )
             await refresh_trust(connection, moved, self._clock())
+            await self._schedule.follow(connection, moved)
+            now = int(self._clock())
+            standing: Literal["suspended", "resumed"] = "resumed" if reason is None else "suspended"
+            await append_unless_halted(connection, [source_leaf(moved, standing, now)], now)
             await add_activities(connection, [self._event(source, actor, details)])
         return moved
 

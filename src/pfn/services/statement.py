@@ -54,7 +54,7 @@ class StatementService:
         """
         stored = await self._find(release)
         chain = await self._keys.chain(source.id)
-        if stored is None or not chain:
+        if stored is None or not chain or not _came_with(stored, release):
             # A custody reset starts the documents over; what was mirrored before keeps its artifact signature.
             sentence = "Its statement was signed by a former holder of the source and is kept no more."
             return None, [Check("statement", release.signature is not None, sentence)]
@@ -98,3 +98,11 @@ class StatementService:
             return None
         async with self._database.read() as connection:
             return await get_statement(connection, release.source_id, release.plugin_id, release.statement_sequence)
+
+
+def _came_with(stored: StoredStatement, release: Release) -> bool:
+    """Tell whether a statement is the one a release was mirrored by: a later holder numbers its own from 1 again."""
+    if stored.version != release.version or release.signature is None:
+        return False
+    signers = {one.key_id for one in parse_envelope(stored.envelope).signatures}
+    return key_id(parse_public_key(release.signature.public_key)) in signers

@@ -2,12 +2,20 @@
 
 GET ``/federation-info``; keep its capabilities and asset info; walk the key documents where there are any; POST
 ``/verify-ownership`` with a fresh challenge; check the Ed25519 signature; write the verification, the status, the trust
-score and the event in one transaction. No transaction is open while the publisher is asked.
+score, what follows for the schedule and the event in one transaction. No transaction is open while the publisher is
+asked.
+
+Whoever verifies holds the lease of it, so that a source is asked by one at a time: the worker when it is due, a person
+at any time. What a person asks for plans nothing: the next regular time stays.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from pfn.domain.activity import Activity, ActivityType, describe, source_event
+from pfn.domain.health import Probe as HealthProbe
+from pfn.domain.schedule import Outcome, Result, Work
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus, status_after_failure
 from pfn.domain.verification import (
     VERIFIED_BY_NODE,
@@ -17,17 +25,23 @@ from pfn.domain.verification import (
 )
 from pfn.outbound.publisher import PublisherClient
 from pfn.protocol.ed25519 import PublicKey, parse_public_key
-from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.protocol.publisher_v1 import FederationInfo
 from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.clock import Clock
 from pfn.services.custody import hold_custody
+from pfn.services.leaf import append_unless_halted, verification_leaf
+from pfn.services.lease import Lease, LeaseService
+from pfn.services.observation import record_probe
 from pfn.services.ownership import Attempt, OwnershipService, check_assets
+from pfn.services.schedule import ScheduleService, host_of
 from pfn.services.trust import refresh_trust
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.source import change_source, get_source
 from pfn.storage.verification import add_verification, list_verifications
+
+_SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +63,15 @@ class VerificationService:
         database: Database,
         publishers: PublisherClient,
         ownership: OwnershipService,
+        leases: LeaseService,
+        schedule: ScheduleService,
         clock: Clock,
     ) -> None:
         self._database = database
         self._publishers = publishers
         self._ownership = ownership
+        self._leases = leases
+        self._schedule = schedule
         self._clock = clock
 
     async def verify(self, source_id: str, kind: VerificationType, actor: str) -> Verification:
@@ -65,13 +83,73 @@ class VerificationService:
         source = await require_source(self._database, source_id)
         if source.status is SourceStatus.SUSPENDED:
             raise PfnError(Code.SOURCE_SUSPENDED, f"{source_id} is suspended; resume it first.")
+        lease = await self._leases.wait_for(Work.VERIFY, source_id, host=host_of(source))
+        async with self._hold(lease):
+            source = await require_source(self._database, source_id)
+            verification, outcome = await self._verify(source, kind, actor)
+        if kind is VerificationType.MANUAL:
+            await self._leases.end(lease)
+        else:
+            await self._schedule.finish(lease, outcome)
+        return verification
+
+    async def verify_now_if_due(self, source_id: str) -> Verification | None:
+        """Do the verification that is due now without waiting for a worker; None where it is not due or under way.
+
+        Raises PfnError (``source_unknown``).
+        """
+        source = await require_source(self._database, source_id)
+        lease = await self._leases.claim(Work.VERIFY, source_id, host=host_of(source))
+        if lease is None:
+            return None
+        if lease.due.due_at > self._clock():
+            await self._leases.end(lease)
+            return None
+        async with self._hold(lease):
+            verification, outcome = await self._verify_due(source_id)
+        await self._schedule.finish(lease, outcome)
+        return verification
+
+    async def run_due(self, source_id: str) -> Outcome:
+        """Do the verification that is due, for who holds its lease: ``initial`` until one succeeded, then ``periodic``.
+
+        A false proof is not asked for again before its regular time; who cannot be reached is, soon.
+        """
+        _, outcome = await self._verify_due(source_id)
+        return outcome
+
+    async def _verify_due(self, source_id: str) -> tuple[Verification | None, Outcome]:
+        async with self._database.read() as connection:
+            source = await get_source(connection, source_id)
+        if source is None or source.status in _SETTLED:
+            return None, Outcome(Result.UNCHANGED, detail="not verified")
+        kind = VerificationType.INITIAL if source.verified_since is None else VerificationType.PERIODIC
+        try:
+            return await self._verify(source, kind, VERIFIED_BY_NODE)
+        except PfnError as error:
+            if error.code is not Code.WRONG_STATE:
+                raise
+            # It was given another key while the former one was asked for: that one is to be proven.
+            return await self._verify_due(source_id)
+
+    async def _verify(self, source: Source, kind: VerificationType, actor: str) -> tuple[Verification, Outcome]:
         attempt = Attempt(checks=[])
         failure: PfnError | None = None
         try:
             await self._ownership.prove(source, attempt)
         except PfnError as error:
             failure = error
-        return await self._record(source, kind, actor, attempt, failure)
+        return await self._record(source, kind, actor, attempt, failure), _outcome(failure)
+
+    @asynccontextmanager
+    async def _hold(self, lease: Lease) -> AsyncIterator[None]:
+        """Keep a lease; where the block does not come to its end, give the row back as it was."""
+        try:
+            async with self._leases.keep(lease):
+                yield
+        except BaseException:
+            await self._leases.end(lease)
+            raise
 
     async def probe(self, instance_url: str) -> Probe:
         """Ask an instance that is not registered what it announces; nothing is kept, nothing is proven.
@@ -137,13 +215,23 @@ class VerificationService:
             changes |= _next_status(current, failure, now)
             if attempt.signs_anything is not None:
                 changes |= {"signing_oracle": attempt.signs_anything, "oracle_probed_at": now}
+            before = await list_verifications(connection, source.id, limit=1)
             await change_source(connection, source.id, **changes)
             await add_verification(connection, verification, challenge=attempt.challenge)
-            await add_activities(connection, [self._verification_event(source, actor, verification)])
+            probe = _as_probe(attempt, failure, kind)
+            events = [] if probe is None else await record_probe(connection, current, probe, now)
+            if _is_news(before[0] if before else None, verification):
+                events.append(self._verification_event(source, actor, verification))
             after = await get_source(connection, source.id)
-            if after is not None:
-                await refresh_trust(connection, after, now)
+            assert after is not None  # its row is held
+            await refresh_trust(connection, after, now)
+            if after.status is not current.status:
+                await self._schedule.follow(connection, after)
             recorded = await list_verifications(connection, source.id, limit=1)
+            if not before or after.status is not current.status:
+                leaf = verification_leaf(after, attempt.challenge, verification.code, now)
+                await append_unless_halted(connection, [leaf], now)
+            await add_activities(connection, events)
         return recorded[0]
 
     def _verification_event(self, source: Source, actor: str, verification: Verification) -> Activity:
@@ -180,7 +268,7 @@ def unknown_source(source_id: str) -> PfnError:
 
 
 def _next_status(source: Source, failure: PfnError | None, now: int) -> dict[str, object]:
-    if source.status in {SourceStatus.SUSPENDED, SourceStatus.REMOVED}:
+    if source.status in _SETTLED:
         return {}
     if failure is not None:
         status = status_after_failure(source.status, failure.code.fault)
@@ -192,6 +280,32 @@ def _next_status(source: Source, failure: PfnError | None, now: int) -> dict[str
         "status_detail": None,
         "verified_since": source.verified_since or now,
     }
+
+
+def _outcome(failure: PfnError | None) -> Outcome:
+    if failure is None:
+        return Outcome(Result.UNCHANGED, detail="verified")
+    if failure.code.fault is Fault.SECURITY:
+        return Outcome(Result.UNCHANGED, detail=failure.code.slug)
+    return Outcome(Result.FAILED, failure.retry_after, failure.code.slug)
+
+
+def _is_news(before: Verification | None, verification: Verification) -> bool:
+    """Tell whether the feed is to hear of it: a regular one that ended like the one before is none."""
+    if before is None or verification.verification_type is not VerificationType.PERIODIC:
+        return True
+    return (before.result, before.code) != (verification.result, verification.code)
+
+
+def _as_probe(attempt: Attempt, failure: PfnError | None, kind: VerificationType) -> HealthProbe | None:
+    """Tell what a verification says of the source's health; None where it says nothing.
+
+    Whoever gave a false proof answered.
+    """
+    triggered = kind is VerificationType.MANUAL
+    if failure is not None and failure.code.fault is Fault.PUBLISHER:
+        return HealthProbe(None, failure.code.slug, failure.detail, triggered)
+    return None if attempt.answered_ms is None else HealthProbe(attempt.answered_ms, triggered=triggered)
 
 
 def _describe_info(info: FederationInfo) -> dict[str, object]:

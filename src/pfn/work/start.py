@@ -1,22 +1,19 @@
-"""What a starting node picks up again: syncs a kill interrupted, sources that wait for their first verification."""
+"""What a starting process clears up first: leases and syncs that a kill left behind."""
 
 import structlog
 
-from pfn.domain.source import SourceStatus
-from pfn.domain.verification import VERIFIED_BY_NODE, VerificationType
-from pfn.services.background import Background
 from pfn.services.node import Services
 
 log = structlog.get_logger()
 
 
-async def pick_up(services: Services, background: Background) -> None:
-    """Close interrupted syncs and begin the verifications that never ended."""
+async def pick_up(services: Services, *, alone: bool) -> None:
+    """Close the books on what was interrupted.
+
+    Who knows itself to be ``alone`` on the rows frees every lease, for nobody lives who holds one; otherwise those of
+    the dead run out by themselves.
+    """
+    freed = await services.leases.free_all() if alone else 0
     interrupted = await services.syncs.recover()
-    if interrupted:
-        log.warning("syncs_interrupted", count=interrupted)
-    for overview in await services.sources.list():
-        source = overview.source
-        if source.status is SourceStatus.PENDING and overview.verifications.last_result is None:
-            verification = services.verifications.verify(source.id, VerificationType.INITIAL, VERIFIED_BY_NODE)
-            background.spawn(f"verify {source.id}", verification)
+    if freed or interrupted:
+        log.warning("work_interrupted", leases=freed, syncs=interrupted)

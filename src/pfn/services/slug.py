@@ -1,0 +1,112 @@
+"""Slugs: who speaks for which, and the operator's word about it (docs/decisions/010)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.activity import NODE, Activity, describe, source_event
+from pfn.domain.slug import Contest, Holder, elect
+from pfn.domain.source import Source, SourceStatus
+from pfn.protocol.errors import Code, PfnError
+from pfn.services.clock import Clock
+from pfn.services.verification import unknown_source
+from pfn.storage.activity import add_activities
+from pfn.storage.database import Database
+from pfn.storage.plugin import PluginQuery, list_plugins
+from pfn.storage.slug import claim_slugs, get_holder, list_contests, list_holders, list_unheld_claims, pin_slug
+from pfn.storage.source import get_source
+
+
+@dataclass(frozen=True, slots=True)
+class SlugReport:
+    """Who speaks for a slug, and who else has it."""
+
+    holder: Holder
+    contests: Sequence[Contest]
+
+
+async def claim_new_slugs(
+    connection: AsyncConnection, source: Source, slugs: Sequence[str], now: int
+) -> list[Activity]:
+    """Let a source hold slugs as it brings them; give the events of those another source holds.
+
+    Within the transaction that lists the plugins; its caller records the events.
+    """
+    events = []
+    for contest in await claim_slugs(connection, source.id, slugs, now, decided_by=NODE):
+        holder = await get_holder(connection, contest.slug)
+        assert holder is not None  # somebody holds it, or it were no contest
+        sentence = (
+            f"{source.id} has a plugin {contest.slug!r}, for which {holder.source_id} speaks already. It is held back "
+            f"where only slugs are known. To let it speak instead: pfn slug pin {contest.slug} {source.id}"
+        )
+        details = describe("slug_contested", sentence, holder=holder.source_id)
+        events.append(source_event(source, now, details, plugin_id=contest.slug))
+    return events
+
+
+class SlugService:
+    """Knows who speaks for a slug."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def fill(self) -> int:
+        """Elect who speaks for the slugs nobody holds, in a database from before; give how many were elected."""
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            claims = await list_unheld_claims(connection)
+            elected = {slug: elect(of_slug) for slug, of_slug in claims.items()}
+            for slug, winner in elected.items():
+                if winner is not None:
+                    await claim_slugs(connection, winner.source_id, [slug], now, decided_by=NODE)
+                    for other in claims[slug]:
+                        await claim_slugs(connection, other.source_id, [slug], now, decided_by=NODE)
+        return sum(winner is not None for winner in elected.values())
+
+    async def show(self, slug: str) -> SlugReport:
+        """Give who speaks for a slug. Raises PfnError (``plugin_unknown``)."""
+        async with self._database.read() as connection:
+            holder = await get_holder(connection, slug)
+            contests = await list_contests(connection, slug)
+        if holder is None:
+            raise PfnError(Code.PLUGIN_UNKNOWN, f"No source has a plugin {slug!r} here.")
+        return SlugReport(holder, contests)
+
+    async def list(self, *, contested: bool = False, source_id: str | None = None) -> Sequence[SlugReport]:
+        """Give who speaks for which slug: all that are pinned or contested, or those of a source."""
+        async with self._database.read() as connection:
+            contests = await list_contests(connection)
+            holders: dict[str, Holder] = {}
+            if not contested:
+                pinned = None if source_id is not None else True
+                found = await list_holders(connection, source_id=source_id, pinned=pinned)
+                holders = {holder.slug: holder for holder in found}
+            for slug in {one.slug for one in contests} - holders.keys():
+                holder = await get_holder(connection, slug)
+                if holder is not None and source_id in {None, holder.source_id}:
+                    holders[slug] = holder
+        return [SlugReport(holders[slug], [one for one in contests if one.slug == slug]) for slug in sorted(holders)]
+
+    async def pin(self, actor: str, slug: str, source_id: str) -> SlugReport:
+        """Let a source speak for a slug from now on, whoever did before.
+
+        Raises PfnError: ``source_unknown``; ``plugin_unknown`` where the source has no such plugin.
+        """
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            source = await get_source(connection, source_id, lock=True)
+            if source is None or source.status is SourceStatus.REMOVED:
+                raise unknown_source(source_id)
+            found = await list_plugins(connection, PluginQuery(source=source_id, plugin=slug, limit=1))
+            if not found.plugins:
+                raise PfnError(Code.PLUGIN_UNKNOWN, f"{source_id} has no mirrored plugin {slug!r}.")
+            before = await get_holder(connection, slug)
+            await pin_slug(connection, slug, source_id, now, decided_by=actor)
+            was = f", not {before.source_id} any more" if before and before.source_id != source_id else ""
+            sentence = f"{source_id} speaks for {slug!r} by the operator's word{was}."
+            details = describe("slug_pinned", sentence, before=before.source_id if before else None)
+            await add_activities(connection, [source_event(source, now, details, actor=actor, plugin_id=slug)])
+        return await self.show(slug)

@@ -1,0 +1,27 @@
+"""Which use case does which kind of work."""
+
+from pfn.domain.schedule import Outcome, Work
+from pfn.services.lease import Lease
+from pfn.services.node import Services
+
+
+async def do_work(services: Services, lease: Lease) -> Outcome:
+    """Do what a lease is for and say how it ended. Raises whatever the use case raises."""
+    subject = lease.due.subject
+    match lease.due.kind:
+        case Work.SYNC:
+            return await services.syncs.run_due(lease)
+        case Work.PROBE:
+            return await services.health.probe(subject)
+        case Work.VERIFY:
+            return await services.verifications.run_due(subject)
+        case Work.RECHECK:
+            return await services.rechecks.run(subject)
+        case Work.NOTIFY:
+            return await services.webhooks.notify()
+        case Work.DELIVER:
+            return await services.webhooks.deliver(int(subject))
+        case Work.TIDY:
+            return await services.housekeeping.tidy()
+        case Work.WITNESS:
+            return await services.cosigning.ask(int(subject))
