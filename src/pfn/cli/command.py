@@ -25,6 +25,8 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.settings import load_settings
 
 P = ParamSpec("P")
+# Whoever reads the folder is its operator, and works for nobody else meanwhile.
+_IN_PROCESS = {"work": False, "address_limit": 0, "key_limit": 0}
 _TIMEOUT = httpx.Timeout(30, read=600)  # subscribing answers when the sync is done
 
 NodeUrl = Annotated[
@@ -102,8 +104,10 @@ async def connect(node: str | None, key: str | None, data: Path | None) -> Async
         )
     configure_logging("console", "error")
     pass_key = secrets.token_urlsafe(32)
-    prepared = replace(prepare(settings), master_hash=hash_master_key(pass_key))
-    app = build_app(prepared, recover=False)
+    prepared = replace(
+        prepare(settings), settings=settings.model_copy(update=_IN_PROCESS), master_hash=hash_master_key(pass_key)
+    )
+    app = build_app(prepared)
     # A fault of the node is an answer here too, as it would be over the network; its log tells more.
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {pass_key}"}
@@ -111,7 +115,7 @@ async def connect(node: str | None, key: str | None, data: Path | None) -> Async
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=settings.address, headers=headers, timeout=None) as http,  # noqa: S113  # in-process
     ):
-        yield NodeClient(http)
+        yield NodeClient(http, live=False)
 
 
 async def post_and_say(client: NodeClient, path: str, body: dict[str, object], *, as_json: bool) -> None:

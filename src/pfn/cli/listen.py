@@ -1,6 +1,7 @@
 """Listen on an address and serve an application there, for the node and the publisher alike."""
 
 import socket
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,8 +22,24 @@ def open_listener(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve_app(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until a signal ends it; requests under way are finished first."""
+class _Server(uvicorn.Server):
+    """Tells the application that it stops before waiting for its answers; the protocol would tell it afterwards."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]] | None) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._on_stop is not None:
+            await self._on_stop()
+        await super().shutdown(sockets)
+
+
+def serve_app(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Serve until a signal ends it; requests under way are finished first.
+
+    Answers that would never end are for ``on_stop`` to end.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -31,4 +48,4 @@ def serve_app(app: ASGIApp, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, on_stop).run(sockets=[listener])

@@ -5,7 +5,23 @@ from typing import Annotated
 import typer
 
 from pfn import __version__
-from pfn.cli import access, activity, node, plugin, publisher, quarantine, source, subscription, verify
+from pfn.cli import (
+    access,
+    activity,
+    health,
+    node,
+    peer,
+    plugin,
+    publisher,
+    quarantine,
+    schedule,
+    source,
+    status,
+    subscription,
+    verify,
+    webhook,
+    work,
+)
 from pfn.cli.inspect import inspect
 from pfn.cli.output import run
 
@@ -33,7 +49,22 @@ def root(
     """Plugin Federation Network: run a node, publish plugins, verify downloads."""
 
 
-for register in (node, source, subscription, plugin, verify, quarantine, activity, access):
+for register in (
+    node,
+    work,
+    status,
+    source,
+    subscription,
+    plugin,
+    verify,
+    quarantine,
+    health,
+    schedule,
+    activity,
+    webhook,
+    peer,
+    access,
+):
     register.register(app)
 app.add_typer(publisher.app, name="publisher")
 app.command("inspect")(inspect)

@@ -67,6 +67,9 @@ def serve(
         bool | None,
         typer.Option("--allow-unsigned/--no-allow-unsigned", help="Mirror plugins that carry no signature."),
     ] = None,
+    work: Annotated[
+        bool | None, typer.Option("--work/--no-work", help="Do the due work too, or leave it to pfn work.")
+    ] = None,
 ) -> None:
     """Serve a node until Ctrl-C. The first start makes it and shows its master key once.
 
@@ -83,6 +86,7 @@ def serve(
         "public_url": public_url,
         "allow_loopback": allow_loopback,
         "allow_unsigned": allow_unsigned,
+        "work": work,
     }
     serve_node(load_settings(flags, os.environ).settings)
 

@@ -1,32 +1,26 @@
 """Serve a node: bind, prepare, listen, drain."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from pfn.app import Prepared, build_app, prepare
+from pfn.app import Prepared, begin_stop, build_app, prepare
 from pfn.cli.listen import open_listener, serve_app
 from pfn.cli.log import configure_logging
 from pfn.cli.output import out
-from pfn.protocol.errors import Code, PfnError
 from pfn.settings import Settings
 
 
 def serve_node(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises PfnError (``config_invalid``) where the port or folder is taken."""
+    """Serve until a signal ends it. Raises PfnError (``config_invalid``) where the port is taken."""
     configure_logging(settings.log_format, settings.log_level)
     with open_listener(settings.host, settings.port) as listener:
         # Port 0 asks for any free one: what was given is what clients are told.
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         prepared = prepare(settings)
-        with _own(settings.data):
-            _greet(prepared)
-            app = build_app(prepared, on_ready=lambda: out.print(f"Listening on {settings.address}", soft_wrap=True))
-            serve_app(app, listener)
+        greet(prepared)
+        app = build_app(prepared, on_ready=lambda: out.print(f"Listening on {settings.address}", soft_wrap=True))
+        serve_app(app, listener, on_stop=lambda: begin_stop(app))
 
 
-def _greet(prepared: Prepared) -> None:
+def greet(prepared: Prepared) -> None:
+    """Print which node this is, and its master key if it was made just now."""
     settings = prepared.settings
     out.print(f"Node {prepared.identity.public_key.fingerprint} in {settings.data.resolve()}", soft_wrap=True)
     show_new_master_key(prepared)
@@ -37,14 +31,3 @@ def show_new_master_key(prepared: Prepared) -> None:
     if prepared.new_master_key is not None:
         out.print("\n[bold]The master key, shown this once. Keep it safe; it makes all other keys:[/bold]")
         out.print(f"\n  {prepared.new_master_key}\n", soft_wrap=True)
-
-
-@contextmanager
-def _own(data: Path) -> Iterator[None]:
-    """Hold the data folder: two nodes must not sweep each other's temporary files."""
-    with (data / "node.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PfnError(Code.CONFIG_INVALID, f"Another node is running in {data}; stop it first.") from error
-        yield

@@ -1,4 +1,4 @@
-"""``pfn source``: add, list, show, verify, update, suspend, resume, allow-unsigned, remove."""
+"""``pfn source``: add, list, show, verify, update, suspend, resume, allow-unsigned, quota, remove."""
 
 from typing import Annotated, Any
 
@@ -105,11 +105,13 @@ async def show(client: NodeClient, source_id: SourceId, as_json: Json = False) -
             ("zips at", row["asset_domain"] and f"{row['asset_domain']} {row['asset_naming_scheme']}"),
             ("plugins", row["plugin_count"]),
             ("subscribers", row["subscriber_count"]),
+            ("health", _say_health(status["health"])),
             ("last sync", when(row["last_sync"])),
             ("next retry", when(status["next_retry"])),
             ("protocol", "v2, signed documents" if row["generation"] == 2 else "v1, metadata signatures"),
             ("signing oracle", "yes: it signs any text it is sent" if row["signing_oracle"] else "no"),
             ("takes nothing new until", when(row["cool_down_until"])),
+            ("fills", _say_quota(status["quota"])),
             ("unsigned", {True: "accepted", False: "held back", None: "as the node's setting"}[row["allow_unsigned"]]),
         )
     )
@@ -204,6 +206,22 @@ async def allow_unsigned(
         say(f"Unsigned plugins of {source_id} {said}. Next: pfn sync {source_id}")
 
 
+@node_command(source, "quota")
+async def quota(
+    client: NodeClient,
+    source_id: SourceId,
+    plugins: Annotated[int | None, typer.Option(min=0, help="Plugins it may fill; 0 for no limit.")] = None,
+    size: Annotated[int | None, typer.Option("--bytes", min=0, help="Bytes it may fill; 0 for no limit.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how much of the node a source may fill; what is left out follows the node's settings.
+
+    Example: pfn source quota alice@plugins.example.com --plugins 50000 --bytes 0
+    """
+    body: dict[str, object] = {"sourceId": source_id, "plugins": plugins, "bytes": size}
+    await post_and_say(client, "/federation/source-quota", body, as_json=as_json)
+
+
 @node_command(source, "remove")
 async def remove(
     client: NodeClient,
@@ -244,15 +262,39 @@ def _show_verification(verification: dict[str, Any]) -> None:
     say(f"{'[green]Verified.[/green]' if held else '[red]Not verified.[/red]'} {_safe(verification['details'])}")
 
 
+def _say_health(health: dict[str, Any]) -> str:
+    if health["state"] is None:
+        return "not probed yet"
+    answered = f"{100 * health['uptime_30d']:.1f} % answered in 30 days" if health["uptime_30d"] is not None else ""
+    return ", ".join(part for part in (f"{health['state']} since {when(health['since'])}", answered) if part)
+
+
+def _say_quota(quota: dict[str, Any]) -> str:
+    parts = [(quota[unit]["used"], quota[unit]["limit"], unit) for unit in ("plugins", "bytes")]
+    return ", ".join(f"{used} of {limit} {unit}" if limit else f"{used} {unit}" for used, limit, unit in parts)
+
+
 def _show_trust(trust: dict[str, Any]) -> None:
     say(f"\n[bold]Trust {trust['score']:.2f}[/bold]  (formula {trust['formula']}, before gates {trust['earned']:.2f})")
     show_table(
-        ("term", "value", "weight", "evidence"),
-        ((one["name"], f"{one['value']:.2f}", one["weight"], one["sentence"]) for one in trust["terms"]),
+        ("term", "value", "weight", "good", "bad", "unsure", "evidence"),
+        (
+            (
+                one["name"],
+                f"{one['value']:.2f}",
+                f"{one['weight']:.2f}",
+                f"{one['good']:.1f}",
+                f"{one['bad']:.1f}",
+                f"{one['uncertainty']:.2f}",
+                one["sentence"],
+            )
+            for one in trust["terms"]
+        ),
         empty="",
     )
+    say("Good and bad are the evidence, faded with age; unsure is 1 where nothing is known and falls to 0.")
     for gate in trust["gates"]:
-        say(f"[yellow]capped at {gate['cap']}[/yellow]  {gate['sentence']}")
+        say(f"[yellow]capped at {gate['cap']:.2f}[/yellow]  {_safe(gate['sentence'])} ({gate['name']})")
 
 
 def _safe(text: str) -> str:

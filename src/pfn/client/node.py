@@ -1,28 +1,42 @@
 """Talk to a node's API (protocol.md section 1): JSON in, JSON out, a problem document as an error."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import httpx
 
+Query: TypeAlias = str | int | bool | Sequence[str] | None
+# Streams say something every 15 seconds; one that is silent for longer is dead.
+_SILENT = httpx.Timeout(30, read=60)
+
 
 class NodeError(Exception):
-    """A node said no, or could not be asked. ``code`` is its stable slug, or ``node_unreachable``."""
+    """A node said no, or could not be asked. ``code`` is its stable slug, or ``node_unreachable``.
 
-    def __init__(self, code: str, detail: str, status: int | None = None) -> None:
+    ``problem`` is its whole answer, where it had one.
+    """
+
+    def __init__(
+        self, code: str, detail: str, status: int | None = None, problem: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.status = status
+        self.problem = problem or {}
 
 
 class NodeClient:
-    """One node, through an HTTP client that knows its address and carries the key."""
+    """One node, through an HTTP client that knows its address and carries the key.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    ``live`` says whether answers come as they are written; a node inside this process gives them whole.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, *, live: bool = True) -> None:
         self._http = http
+        self._live = live
 
-    async def get(self, path: str, **query: str | int | bool | None) -> Any:  # noqa: ANN401  # JSON
+    async def get(self, path: str, **query: Query) -> Any:  # noqa: ANN401  # JSON
         """GET a document; parameters that are None are left out. Raises NodeError."""
         return (await self.fetch(path, **query)).json()
 
@@ -30,27 +44,49 @@ class NodeClient:
         """POST a document and give the answer. Raises NodeError."""
         return (await self._send("POST", path, json=dict(body))).json()
 
-    async def fetch(self, path: str, **query: str | int | bool | None) -> httpx.Response:
+    async def fetch(self, path: str, **query: Query) -> httpx.Response:
         """GET anything. Raises NodeError."""
-        return await self._send("GET", path, params={k: v for k, v in query.items() if v is not None})
+        return await self._send("GET", path, params=_drop_none(query))
+
+    async def stream(self, path: str, *, headers: Mapping[str, str], **query: Query) -> AsyncIterator[str]:
+        """GET an answer line by line, as it comes. Raises NodeError, also where it breaks off."""
+        if not self._live:
+            raise NodeError("node_unreachable", "Only a running node can be followed; name it: --node URL --key KEY")
+        params = _drop_none(query)
+        try:
+            async with self._http.stream("GET", path, params=params, headers=headers, timeout=_SILENT) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _read_problem(answer)
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  # httpx's own
         try:
             answer = await self._http.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise NodeError(
-                "node_unreachable",
-                f"The node at {self._http.base_url} cannot be reached: {error or type(error).__name__}",
-            ) from error
+            raise self._unreachable(error) from error
         if answer.is_success:
             return answer
         raise _read_problem(answer)
+
+    def _unreachable(self, error: httpx.HTTPError) -> NodeError:
+        return NodeError(
+            "node_unreachable",
+            f"The node at {self._http.base_url} cannot be reached: {error or type(error).__name__}",
+        )
+
+
+def _drop_none(query: Mapping[str, Query]) -> dict[str, str | int | bool | Sequence[str]]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _read_problem(answer: httpx.Response) -> NodeError:
     try:
         problem = answer.json()
-        return NodeError(problem["code"], problem["detail"], answer.status_code)
+        return NodeError(problem["code"], problem["detail"], answer.status_code, problem)
     except (ValueError, KeyError, TypeError):
         return NodeError(
             "not_a_node", f"{answer.url} answered with status {answer.status_code} and no reason.", answer.status_code

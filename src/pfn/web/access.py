@@ -1,15 +1,20 @@
-"""Who asks: a bearer token on the API. Cookies mean nothing there (facts: keys and sessions)."""
+"""Who asks: a bearer token on the API. Cookies mean nothing there (facts: keys and sessions).
+
+Whoever was recognised is noted in the request's state as ``key_id``, for its log line and its limit.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from pfn.domain.access import Grant, Scope
 from pfn.services.access import require
 from pfn.services.background import Background
 from pfn.services.node import Services
+from pfn.web.forwarded import network_of
 
 BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="An API key of this node, as a bearer token.")
 
@@ -28,9 +33,15 @@ def get_background(request: Request) -> Background:
     return background
 
 
-def caller_of(request: Request) -> str:
-    """Give the address a request came from."""
-    return request.client.host if request.client else "unknown"
+def caller_of(request: HTTPConnection) -> str:
+    """Give what a request is counted as coming from: an address, or the network that one customer has."""
+    return network_of(request.client.host) if request.client else "unknown"
+
+
+def bearer_of(request: HTTPConnection) -> str | None:
+    """Give the API key that a request carries."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 Node = Annotated[Services, Depends(get_services)]
@@ -44,9 +55,8 @@ def need(scope: Scope) -> Callable[..., Awaitable[Grant]]:
     """
 
     async def check(request: Request, node: Node, _: Annotated[object, Depends(BEARER)]) -> Grant:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        text = token.strip() if scheme.lower() == "bearer" else None
-        grant = await node.access.authenticate(text, caller=caller_of(request))
+        grant = await node.access.authenticate(bearer_of(request), caller=caller_of(request))
+        request.state.key_id = grant.key_id
         require(grant, scope)
         return grant
 
@@ -58,4 +68,5 @@ Writer = Annotated[Grant, Depends(need(Scope.SOURCES_WRITE))]
 Verifier = Annotated[Grant, Depends(need(Scope.SOURCES_VERIFY))]
 Subscriber = Annotated[Grant, Depends(need(Scope.SUBSCRIPTIONS_WRITE))]
 MirrorRunner = Annotated[Grant, Depends(need(Scope.MIRROR_RUN))]
+LogAdmin = Annotated[Grant, Depends(need(Scope.LOG_ADMIN))]
 KeyAdmin = Annotated[Grant, Depends(need(Scope.KEYS_ADMIN))]

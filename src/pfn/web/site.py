@@ -9,13 +9,32 @@ from starlette.exceptions import HTTPException
 
 from pfn import __version__
 from pfn.protocol.errors import PfnError
-from pfn.web import problem
-from pfn.web.api import access, activity, quarantine, release, source, subscription
+from pfn.services.clock import Clock
+from pfn.web import events, feed, log, operations, problem
+from pfn.web.api import (
+    access,
+    activity,
+    health,
+    peer,
+    proof,
+    quarantine,
+    release,
+    schedule,
+    source,
+    subscription,
+    webhook,
+    witness,
+)
 from pfn.web.body_limit import BodyLimit
+from pfn.web.forwarded import Forwarded, TrustedProxies
 from pfn.web.headers import SecurityHeaders
+from pfn.web.incident import LastResort
+from pfn.web.limit import Limits, RateLimit
+from pfn.web.metrics import CountRequests, HttpMetrics
 from pfn.web.pages import docs, site_pages
 from pfn.web.pages.error import for_browsers
 from pfn.web.plain_query import PlainQuery
+from pfn.web.request_log import RequestLog
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -28,8 +47,18 @@ Times are Unix seconds unless said otherwise.
 """.strip()
 
 
-def build_site(lifespan: Lifespan, *, max_body_bytes: int, https: bool) -> FastAPI:
+def build_site(
+    lifespan: Lifespan,
+    clock: Clock,
+    *,
+    max_body_bytes: int,
+    limits: Limits,
+    proxies: TrustedProxies,
+    https: bool,
+    open_metrics: bool,
+) -> FastAPI:
     """Make the ASGI application; ``lifespan`` must put ``services`` and ``background`` on its state."""
+    metrics = HttpMetrics()
     site = FastAPI(
         title="Plugin Federation Network",
         description=DESCRIPTION,
@@ -42,11 +71,21 @@ def build_site(lifespan: Lifespan, *, max_body_bytes: int, https: bool) -> FastA
     )
     apis = (
         source.router,
+        health.router,
+        schedule.router,
         subscription.router,
         release.router,
         quarantine.router,
         activity.router,
+        feed.router,
+        events.router,
+        webhook.router,
+        log.router,
+        proof.router,
+        witness.router,
+        peer.router,
         access.router,
+        operations.make_router(metrics, open_metrics=open_metrics),
     )
     for router in apis:
         site.include_router(router)
@@ -55,8 +94,13 @@ def build_site(lifespan: Lifespan, *, max_body_bytes: int, https: bool) -> FastA
     site.add_exception_handler(PfnError, for_browsers(problem.handle_pfn_error))
     site.add_exception_handler(RequestValidationError, for_browsers(problem.handle_invalid))
     site.add_exception_handler(HTTPException, for_browsers(problem.handle_http))
-    site.add_exception_handler(Exception, for_browsers(problem.handle_unexpected))
+    # From the innermost to the outermost.
     site.add_middleware(BodyLimit, limit=max_body_bytes)
     site.add_middleware(PlainQuery)
+    site.add_middleware(RateLimit, limits=limits, clock=clock)
+    site.add_middleware(CountRequests, metrics=metrics)
+    site.add_middleware(LastResort, answer=for_browsers(problem.handle_unexpected))
+    site.add_middleware(RequestLog)
+    site.add_middleware(Forwarded, proxies=proxies)
     site.add_middleware(SecurityHeaders, https=https)
     return site

@@ -84,7 +84,7 @@ async def held(tmp_path: Path) -> AsyncIterator[Held]:
     """A node of the test's own."""
     key = secrets.token_urlsafe(32)
     clock = Time()
-    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test")
+    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test", work=False)
     app = build_app(replace(prepare(settings), master_hash=hash_master_key(key)), clock=clock)
     transport = httpx.ASGITransport(app=app)
     async with (

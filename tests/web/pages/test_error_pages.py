@@ -47,7 +47,7 @@ async def test_a_wrong_field_in_an_address_is_named(stranger: Browser) -> None:
 
 
 async def test_a_fault_of_the_node_tells_a_number_and_nothing_else(tmp_path: Path) -> None:
-    prepared = prepare(Settings(data=tmp_path))
+    prepared = prepare(Settings(data=tmp_path, work=False))
     app = build_app(prepared)
 
     async def fail() -> None:

@@ -14,6 +14,7 @@ PAGES = (
     *("/", "/?q=nothing-like-it", "/sign-in", "/docs", "/nowhere", "/activity", "/sources/add"),
     *("/sources/{id}", "/sources/{id}/remove", "/plugins/{id}/hello", "/plugins/{id}/hello/verify"),
     *("/sources/{id}/lift-gate", "/sources/{id}/custody", "/quarantine", "/quarantine/{item}/drop"),
+    *("/webhooks", "/webhooks/{webhook}", "/webhooks/{webhook}/remove"),
 )
 STATIC = Path(pfn.web.__file__).parent / "static"
 
@@ -29,6 +30,10 @@ async def pages(
         source_id = await api.add(publisher)
         await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
         path = path.format(item=(await api.get("quarantine", sourceId=source_id))[0]["id"])
+    if "webhook" in path:
+        made = await api.post("webhooks", url="http://127.0.0.1:9/hook", description="for tests")
+        path = path.format(webhook=made.json()["webhook"]["id"])
+        await api.post(f"{path.removesuffix('/remove').removeprefix('/')}/test")
     if "{id}" in path:
         publisher.add_plugin("hello", "1.0.0", tags=("a tag",))
         source_id = await api.add(publisher)
@@ -50,7 +55,8 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere(pages: list[Page]) -
             assert not [name for name in given if name == "style" or name.startswith("on")]
             assert not given.get("href", "").strip().lower().startswith(("javascript:", "data:"))
             if tag == "link":
-                assert given["href"].startswith("/static/")
+                feed = given["rel"] == "alternate"
+                assert given["href"].startswith("/federation/activity." if feed else "/static/")
             if tag == "form":
                 assert given["action"].startswith("/")
         assert not [given for tag, given in page.tags if "src" in given or "srcset" in given]
@@ -85,7 +91,7 @@ def test_the_assets_are_served_for_good(pages: list[Page]) -> None:
 
 async def test_an_asset_is_kept_by_browsers_and_named_by_its_content(stranger: Browser) -> None:
     page = await stranger.open("/")
-    for url in (given["href"] for tag, given in page.tags if tag == "link"):
+    for url in (given["href"] for tag, given in page.tags if tag == "link" and given["rel"] != "alternate"):
         answer = await stranger.http.get(url)
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"

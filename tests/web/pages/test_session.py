@@ -31,7 +31,7 @@ async def test_the_cookie_is_for_this_site_alone(stranger: Browser, node: Runnin
 
 
 async def test_on_https_the_cookie_belongs_to_the_host(tmp_path: Path) -> None:
-    prepared = prepare(Settings(data=tmp_path, public_url="https://node.example"))
+    prepared = prepare(Settings(data=tmp_path, public_url="https://node.example", work=False))
     app = build_app(prepared)
     async with (
         app.router.lifespan_context(app),

@@ -4,13 +4,16 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
+from pfn.domain.health import HealthHour, average
 from pfn.domain.release import Plugin, Release, SignatureLevel
+from pfn.domain.schedule import Due
 from pfn.domain.source import AuthorInfo, Source
 from pfn.domain.sync import Sync
 from pfn.domain.trust import Trust
+from pfn.services.health import HealthReport, HealthSummary
 from pfn.services.release import Verdict
 from pfn.services.source import SourceOverview, SourceReport
-from pfn.services.subscription import Subscribed
+from pfn.services.subscription import Preview, Subscribed
 
 Json = dict[str, object]
 
@@ -69,6 +72,7 @@ def show_overview(overview: SourceOverview) -> Json:
         "last_verification_result": overview.verifications.last_result,
         "successful_verifications": overview.verifications.successful,
         "response_time_avg": overview.verifications.response_time_avg,
+        "health": overview.health and overview.health.value,
     }
 
 
@@ -87,6 +91,7 @@ def show_trust(trust: Trust) -> Json:
                 "n": round(term.n, 2),
                 "good": round(term.good, 2),
                 "bad": round(term.bad, 2),
+                "uncertainty": round(term.uncertainty, 4),
                 "sentence": term.sentence,
             }
             for term in trust.terms
@@ -95,20 +100,62 @@ def show_trust(trust: Trust) -> Json:
     }
 
 
+def show_health_summary(summary: HealthSummary) -> Json:
+    """Give how a source fares now; every time is null before the first probe, a share where there were no probes."""
+    health = summary.health
+    error: Json | None = None
+    if health is not None and health.last_error_at is not None:
+        error = {"code": health.last_code, "sentence": health.last_error, "at": health.last_error_at}
+    return {
+        "state": health and health.state.value,
+        "since": health and health.since,
+        "last_seen": health and health.last_seen,
+        "response_time_ms": health and health.response_ms,
+        "uptime_24h": _round_share(summary.uptime.day),
+        "uptime_7d": _round_share(summary.uptime.week),
+        "uptime_30d": _round_share(summary.uptime.month),
+        "last_error": error,
+        "next_check": summary.next_check,
+    }
+
+
+def show_health(report: HealthReport) -> Json:
+    """Give how a source fares and how long its answers took over the days the report is about."""
+    return {
+        **show_health_summary(report.summary),
+        "response_time_avg": report.average_ms,
+        "response_time_p95": report.p95_ms,
+    }
+
+
+def show_health_hour(hour: HealthHour) -> Json:
+    """Give one hour of a source's history; ``at`` is when it began, times are in milliseconds."""
+    return {
+        "at": hour.at,
+        "probes": hour.probes,
+        "failed": hour.failed,
+        "worst": hour.worst,
+        "triggered": hour.triggered,
+        "response_time_avg": average(hour.times),
+        "response_time_max": max(hour.times, default=None),
+    }
+
+
+def _round_share(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
+
+
 def show_report(report: SourceReport) -> Json:
     """Give the answer of ``/federation/source-status``."""
     overview = report.overview
     source = overview.source
     retries = [failure.next_retry for failure in report.failures if failure.next_retry is not None]
-    proofs = [one for one in report.verifications if one.response_ms is not None]
     return {
         "source": show_overview(overview),
         "health": {
             "status": source.status.value,
             "reason": source.status_detail,
-            "last_seen": proofs[0].verified_at if proofs else None,
-            "response_time_ms": proofs[0].response_ms if proofs else None,
-            "response_time_avg": overview.verifications.response_time_avg,
+            **show_health(report.health),
         },
         "last_sync": source.last_sync,
         "next_retry": min(retries, default=None),
@@ -116,6 +163,22 @@ def show_report(report: SourceReport) -> Json:
         "verifications": [verification.to_json() for verification in report.verifications],
         "syncs": [sync.to_json() for sync in report.syncs],
         "failures": [failure.to_json() for failure in report.failures],
+        "schedule": [show_due(due, report.at) for due in report.schedule],
+    }
+
+
+def show_due(due: Due, now: float) -> Json:
+    """Give a row of ``/federation/schedule``; the token of a lease is nobody's business."""
+    return {
+        "kind": due.kind.value,
+        "subject": due.subject,
+        "due_at": due.due_at,
+        "interval_s": due.interval_s,
+        "failures": due.failures,
+        "leased": due.is_leased(now),
+        "lease_until": due.lease_until,
+        "ran_at": due.ran_at,
+        "outcome": due.outcome,
     }
 
 
@@ -149,6 +212,29 @@ def show_subscribed(subscribed: Subscribed) -> Json:
             "code": sync.code,
             "error": sync.detail,
         },
+    }
+
+
+def show_preview(preview: Preview) -> Json:
+    """Give the answer of ``/federation/preview-subscription``."""
+    return {
+        "source_id": preview.source.id,
+        "filters": preview.filters.to_json(),
+        "description": preview.filters.describe(),
+        "total": len(preview.plugins),
+        "taken": preview.taken,
+        "skipped": len(preview.plugins) - preview.taken,
+        "plugins": [
+            {
+                "plugin": plugin.listing.slug,
+                "version": plugin.listing.version,
+                "name": plugin.listing.name,
+                "taken": plugin.taken,
+                "reasons": [skip.to_json() for skip in plugin.skips],
+                "mirrored": plugin.mirrored,
+            }
+            for plugin in preview.plugins
+        ],
     }
 
 

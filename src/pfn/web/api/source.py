@@ -20,6 +20,7 @@ from pfn.web.api.requests import (
     ProbeSource,
     RemoveSource,
     ResetCustody,
+    SourceQuota,
     SuspendSource,
 )
 from pfn.web.strict_route import StrictRoute
@@ -39,7 +40,7 @@ async def add_source(body: AddSource, grant: Writer, node: Node, tasks: Tasks) -
         body.public_key,
         allow_unsigned=body.allow_unsigned,
     )
-    tasks.spawn(f"verify {source.id}", node.verifications.verify(source.id, VerificationType.INITIAL, grant.key_id))
+    tasks.spawn(f"verify {source.id}", node.verifications.verify_now_if_due(source.id))
     return AddSourceAnswer(
         success=True,
         source_id=source.id,
@@ -72,9 +73,10 @@ async def list_sources(grant: Reader, node: Node) -> list[Json]:
 
 @router.get("/source-status")
 async def source_status(grant: Reader, node: Node, source_id: SourceId) -> Json:
-    """Tell a source's health, trust with its terms, verifications, syncs, failures and next retry."""
+    """Tell a source's health, trust with its terms, verifications, syncs, failures, next retry and what it fills."""
     del grant
-    return show_report(await node.sources.report(source_id))
+    report = show_report(await node.sources.report(source_id))
+    return {**report, "quota": (await node.quotas.measure(source_id)).to_json()}
 
 
 @router.post("/verify-source")
@@ -116,7 +118,7 @@ async def suspend_source(body: SuspendSource, grant: Writer, node: Node) -> Json
 async def resume_source(body: NameSource, grant: Writer, node: Node, tasks: Tasks) -> Json:
     """Offer a suspended source again. It is verified anew at once."""
     source = await node.sources.resume(grant.key_id, body.sourceId)
-    tasks.spawn(f"verify {source.id}", node.verifications.verify(source.id, VerificationType.PERIODIC, grant.key_id))
+    tasks.spawn(f"verify {source.id}", node.verifications.verify_now_if_due(source.id))
     return {
         "success": True,
         "message": f"{source.id} is resumed and is being verified again.",
@@ -129,6 +131,13 @@ async def source_policy(body: AllowUnsigned, grant: Writer, node: Node) -> Json:
     """Say whether this source's unsigned plugins are mirrored."""
     source = await node.sources.allow_unsigned(grant.key_id, body.sourceId, body.allow_unsigned)
     return {"success": True, "source": show_source_row(source)}
+
+
+@router.post("/source-quota")
+async def source_quota(body: SourceQuota, grant: Writer, node: Node) -> Json:
+    """Say how many plugins and bytes this source may fill; what waited for room is tried again at the next sync."""
+    quota = await node.quotas.set(grant.key_id, body.sourceId, plugins=body.plugins, bytes=body.bytes)
+    return {"success": True, "message": f"{body.sourceId} fills {quota.describe()}.", "quota": quota.to_json()}
 
 
 @router.post("/remove-source")
@@ -174,6 +183,6 @@ async def reset_custody(body: ResetCustody, grant: Writer, node: Node, tasks: Ta
     It must prove the new key; nothing new of it is served for seven days. What was mirrored stays.
     """
     source = await node.sources.reset_custody(grant.key_id, body.sourceId, body.public_key)
-    tasks.spawn(f"verify {source.id}", node.verifications.verify(source.id, VerificationType.INITIAL, grant.key_id))
+    tasks.spawn(f"verify {source.id}", node.verifications.verify_now_if_due(source.id))
     message = f"{source.id} has a new key and is being verified; nothing new of it is served for seven days."
     return {"success": True, "message": message, "source": show_source_row(source)}

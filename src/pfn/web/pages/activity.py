@@ -1,10 +1,14 @@
 """The activity: what happened on this node, newest first, for whoever may read it through the API."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator, Field
 
 from pfn.domain.access import Scope
+from pfn.domain.activity import ActivityFilter, ActivityType
 from pfn.services.access import require
 from pfn.web.access import Node
 from pfn.web.pages.sign_in import require_viewer
@@ -13,13 +17,55 @@ from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)
 
+T = TypeVar("T")
+# A form sends its empty fields too.
+Filled = Annotated[T | None, BeforeValidator(lambda given: given or None)]
+Name = Filled[Annotated[str, Field(max_length=400)]]
+
 
 @router.get("/activity")
 async def show_activity(
-    request: Request, node: Node, viewer: Seen, before: Annotated[int | None, Query(ge=1)] = None
+    request: Request,
+    node: Node,
+    viewer: Seen,
+    kind: Filled[ActivityType] = None,
+    source: Name = None,
+    plugin: Name = None,
+    first: Filled[date] = None,
+    last: Filled[date] = None,
+    private: Filled[str] = None,
+    before: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """Show one page of the activity. Raises PfnError: ``key_required``, ``scope_missing``."""
+    """Show one page of the activity; ``first`` and ``last`` are days, in UTC, both included.
+
+    Raises PfnError: ``key_required``, ``scope_missing``.
+    """
     grant = require_viewer(viewer)
     require(grant, Scope.SOURCES_READ)
-    page = await node.activities.list(grant, before=before)
-    return render(request, viewer, "activity.html", activity=page, before=before)
+    wanted = ActivityFilter(
+        kinds=frozenset({kind} if kind else ()),
+        source_id=source,
+        plugin_id=plugin,
+        since=_begin(first),
+        until=_begin(last, days_later=1),
+        private=True if private else None,
+    )
+    page = await node.activities.list(grant, wanted, before=before)
+    of = {"kind": kind, "source": source, "plugin": plugin}
+    asked = of | {"first": first, "last": last, "private": "yes" if private else None}
+    return render(request, viewer, "activity.html", activity=page, before=before, asked=_set(asked), feed=_set(of))
+
+
+def _begin(day: date | None, *, days_later: int = 0) -> int | None:
+    """Give when a day begins, in Unix seconds."""
+    if day is None:
+        return None
+    try:
+        return int(datetime.combine(day + timedelta(days=days_later), time(), UTC).timestamp())
+    except OverflowError:
+        # The last day there is has no day after it.
+        return None
+
+
+def _set(given: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in given.items() if value}

@@ -29,7 +29,8 @@ _TO_DO = {
     "quarantine_unknown": "It may have been let go in the meantime; the quarantine's page shows what is left.",
     "source_gated": "Look at the evidence on the source's page, then decide.",
     "source_suspended": "The operator can resume the source on its page.",
-    "wrong_state": "Reload the source's page: its state may have changed in the meantime.",
+    "wrong_state": "Reload its page: its state may have changed in the meantime.",
+    "webhook_unknown": "It may have been removed. The page of webhooks lists those there are.",
     "internal": "Try again. If it happens again, tell the operator the number above.",
 }
 
@@ -83,7 +84,7 @@ def _page_of(request: Request) -> str:
         return path
     if path.startswith("/quarantine/"):
         return "/quarantine"
-    if path.startswith("/sources/") and path != "/sources/add":
+    if path.startswith("/webhooks/") or (path.startswith("/sources/") and path != "/sources/add"):
         return path.rpartition("/")[0]
     return "/sources/add" if path == "/sources/add" else "/"
 

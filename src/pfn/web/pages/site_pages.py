@@ -6,6 +6,9 @@ from pfn.web.pages import (
     activity,
     assets,
     home,
+    peer,
+    peer_add,
+    peer_change,
     plugin,
     quarantine,
     sign_in,
@@ -20,6 +23,9 @@ from pfn.web.pages import (
     source_sync,
     source_verify,
     subscribe,
+    webhook,
+    webhook_remove,
+    webhook_send,
 )
 
 _PAGES = (
@@ -40,6 +46,12 @@ _PAGES = (
     source_custody,
     subscribe,
     quarantine,
+    webhook,
+    webhook_send,
+    webhook_remove,
+    peer,
+    peer_add,
+    peer_change,
     assets,
 )
 

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 
 from pfn.domain.access import Scope
-from pfn.domain.subscription import Subscription
+from pfn.domain.subscription import Filters, Subscription
+from pfn.domain.sync import SyncState
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.services.node import Services
 from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
 from pfn.web.pages.evidence import Exhibit, exhibit
+from pfn.web.pages.filter_form import write_fields
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Seen
 
@@ -33,6 +35,7 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
     subscriptions: list[Subscription] = []
     if viewer.grant and viewer.may(Scope.SOURCES_READ):
         subscriptions = list(await node.subscriptions.list(viewer.grant, source_id=source_id))
+    own = next((one for one in subscriptions if viewer.grant and one.subscriber == viewer.grant.owner), None)
     exhibits: Sequence[Exhibit] = ()
     found = quarantined = 0
     if viewer.is_operator:
@@ -43,11 +46,13 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
         viewer,
         "source.html",
         report=report,
+        running=next((sync for sync in report.syncs if sync.state is SyncState.RUNNING), None),
         source=report.overview.source,
         fingerprint=parse_public_key(report.overview.source.public_key).fingerprint,
         page=plugins,
         subscriptions=subscriptions,
-        own=next((one for one in subscriptions if viewer.grant and one.subscriber == viewer.grant.owner), None),
+        own=own,
+        typed=write_fields(own.filters if own else Filters()),
         exhibits=exhibits,
         evidence_count=found,
         quarantined=quarantined,

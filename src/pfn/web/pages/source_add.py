@@ -6,7 +6,7 @@ Whoever has the key already may give it at once. A form keeps what was typed whe
 from fastapi import APIRouter, Request, Response
 
 from pfn.domain.access import Scope
-from pfn.domain.verification import VerificationResult, VerificationType
+from pfn.domain.verification import VerificationResult
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.services.access import require
 from pfn.services.node import Services
@@ -54,7 +54,7 @@ async def add_source(request: Request, node: Node, tasks: Tasks, form: ToWrite) 
         source = await node.sources.add(actor, given["instance_url"], given["username"], given["public_key"])
     except PfnError as error:
         return _ask_again(request, form, given, error)
-    work = node.verifications.verify(source.id, VerificationType.INITIAL, actor)
+    work = node.verifications.verify_now_if_due(source.id)
     verification = await wait_briefly(tasks, f"verify {source.id}", work)
     if verification is None:
         note = f"{source.id} is registered. Its verification goes on; reload the page to see how it ends."

@@ -6,7 +6,7 @@ The second form carries the fingerprint that was shown, so that only the key tha
 from fastapi import APIRouter, Request, Response
 
 from pfn.domain.access import Scope
-from pfn.domain.verification import VerificationResult, VerificationType
+from pfn.domain.verification import VerificationResult
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import PfnError
 from pfn.services.access import require
@@ -52,9 +52,8 @@ async def reset_custody(source_id: str, request: Request, node: Node, tasks: Tas
             old=old,
             new=new,
         )
-    actor = form.grant.key_id
-    await node.sources.reset_custody(actor, source_id, new.pem)
-    work = node.verifications.verify(source_id, VerificationType.INITIAL, actor)
+    await node.sources.reset_custody(form.grant.key_id, source_id, new.pem)
+    work = node.verifications.verify_now_if_due(source_id)
     verification = await wait_briefly(tasks, f"verify {source_id}", work)
     if verification is None:
         outcome = "Its verification goes on."

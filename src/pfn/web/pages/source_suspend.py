@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from pfn.domain.verification import VerificationResult, VerificationType
+from pfn.domain.verification import VerificationResult
 from pfn.web.access import Node, Tasks
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.submission import ToWrite
@@ -22,9 +22,8 @@ async def suspend_source(source_id: str, node: Node, form: ToWrite) -> Response:
 @router.post("/sources/{source_id}/resume")
 async def resume_source(source_id: str, node: Node, tasks: Tasks, form: ToWrite) -> Response:
     """Offer a source again and verify it anew. Raises PfnError: ``source_unknown``, ``wrong_state``."""
-    actor = form.grant.key_id
-    await node.sources.resume(actor, source_id)
-    work = node.verifications.verify(source_id, VerificationType.PERIODIC, actor)
+    await node.sources.resume(form.grant.key_id, source_id)
+    work = node.verifications.verify_now_if_due(source_id)
     verification = await wait_briefly(tasks, f"verify {source_id}", work)
     if verification is None:
         outcome = "Its verification goes on."

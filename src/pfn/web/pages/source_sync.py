@@ -16,14 +16,16 @@ router = APIRouter(include_in_schema=False)
 async def sync_source(source_id: str, node: Node, tasks: Tasks, form: ToMirror) -> Response:
     """Begin a sync. Raises PfnError: ``source_unknown``, ``source_suspended``, ``source_not_verified``."""
     del form
-    sync = await node.syncs.begin(source_id)
-    outcome = await wait_briefly(tasks, f"sync {source_id}", node.syncs.run(sync))
+    begun = await node.syncs.begin(source_id)
+    if begun.lease is None:
+        return go_to(source_path(source_id), node, "A sync is running already; this page shows how far it is.")
+    outcome = await wait_briefly(tasks, f"sync {source_id}", node.syncs.run(begun.sync, begun.lease))
     return go_to(source_path(source_id), node, describe_sync(outcome))
 
 
 def describe_sync(outcome: SyncOutcome | None) -> str:
     """Say what a sync did."""
-    return "The sync is running; reload the page to see how far it is." if outcome is None else _sum_up(outcome.sync)
+    return "The sync is running; this page shows how far it is." if outcome is None else _sum_up(outcome.sync)
 
 
 def _sum_up(sync: Sync) -> str:

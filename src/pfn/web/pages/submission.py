@@ -91,4 +91,5 @@ async def read_form(request: Request) -> dict[str, str]:
 ToWrite = Annotated[Submission, Depends(submitted(Scope.SOURCES_WRITE))]
 ToVerify = Annotated[Submission, Depends(submitted(Scope.SOURCES_VERIFY))]
 ToSubscribe = Annotated[Submission, Depends(submitted(Scope.SUBSCRIPTIONS_WRITE))]
+ToPeer = Annotated[Submission, Depends(submitted(Scope.LOG_ADMIN))]
 ToMirror = Annotated[Submission, Depends(submitted(Scope.MIRROR_RUN))]

@@ -71,7 +71,7 @@ def render(request: Request, viewer: Viewer, template: str, status: int = 200, *
         now=node.clock(),
         note=note,
         path=request.url.path,
-        warnings=node.warnings if viewer.is_operator else (),
+        warnings=_warn(viewer, node),
         **context,
     )
     private = viewer.session is not None or note is not None or status != 200
@@ -86,6 +86,13 @@ def render(request: Request, viewer: Viewer, template: str, status: int = 200, *
     if note is not None:
         drop_note(response, node)
     return response
+
+
+def _warn(viewer: Viewer, node: Services) -> tuple[str, ...]:
+    if not viewer.is_operator:
+        return ()
+    halted = () if viewer.halted is None else (f"The log is halted, so nothing new is taken in. {viewer.halted}",)
+    return (*halted, *node.warnings)
 
 
 def go_to(path: str, node: Services, note: str) -> RedirectResponse:

@@ -19,10 +19,14 @@ SESSION = "pfn"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody, signed in or not; to operators every page tells how much is ``quarantined``."""
+    """Somebody, signed in or not.
+
+    Operators are told on every page how much is ``quarantined``, and why the log is ``halted`` if it is.
+    """
 
     session: SignedIn | None = None
     quarantined: int = 0
+    halted: str | None = None
 
     @property
     def grant(self) -> Grant | None:
@@ -76,7 +80,11 @@ async def recognize_viewer(request: Request) -> Viewer:
     """Give the viewer of a request."""
     node = get_services(request)
     viewer = Viewer(await node.sessions.recognize(session_cookie(request, node)))
-    return replace(viewer, quarantined=await node.quarantine.count()) if viewer.is_operator else viewer
+    if viewer.grant is not None:
+        request.state.key_id = viewer.grant.key_id
+    if not viewer.is_operator:
+        return viewer
+    return replace(viewer, quarantined=await node.quarantine.count(), halted=await node.log.halted())
 
 
 Seen = Annotated[Viewer, Depends(recognize_viewer)]

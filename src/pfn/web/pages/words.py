@@ -2,11 +2,15 @@
 
 from pfn.domain.access import Scope
 from pfn.domain.activity import ActivityType
+from pfn.domain.delivery import DeliveryState
+from pfn.domain.health import HealthState
+from pfn.domain.peer import PeerPolicy, PeerState
 from pfn.domain.release import SignatureLevel
 from pfn.domain.source import SourceStatus
 from pfn.domain.sync import SyncState
 from pfn.domain.trust import Gate
 from pfn.domain.verification import VerificationType
+from pfn.domain.webhook import WebhookState
 from pfn.protocol.errors import Code
 from pfn.services.ownership import ORACLE_SENTENCE
 
@@ -24,6 +28,18 @@ STATUS_SENTENCE = {
     SourceStatus.ERROR: "Its last proof failed. Nothing new is taken from it; what was proven before is still offered.",
     SourceStatus.SUSPENDED: "The operator of this node stopped it: nothing of it is offered or mirrored.",
     SourceStatus.REMOVED: "It is no longer a source of this node.",
+}
+
+HEALTH = {
+    HealthState.HEALTHY: "Healthy",
+    HealthState.DEGRADED: "Degraded",
+    HealthState.DOWN: "Down",
+}
+
+HEALTH_SENTENCE = {
+    HealthState.HEALTHY: "It answers, and soon enough.",
+    HealthState.DEGRADED: "It answers slowly, or not every time.",
+    HealthState.DOWN: "It does not answer. What was mirrored is still offered.",
 }
 
 SIGNATURE = {
@@ -48,6 +64,7 @@ GATE_MEANS = {
     Gate.CUSTODY_COOL_DOWN: "What was mirrored stays.",
     Gate.STALE_CATALOG: "What it listed last is still offered. Its publisher has to sign a new catalogue.",
     Gate.QUARANTINED_RELEASE: "It is kept apart and never served.",
+    Gate.FIRST_SEEN_CONFLICT: "What was mirrored first stays. The operator of this node looks at both and decides.",
     Gate.RECENT_MISMATCH: "The cap goes 30 days after the last such failure.",
     Gate.SIGNING_ORACLE: "Its publisher has to mend that; the node asks again every 30 days.",
 }
@@ -76,6 +93,9 @@ TERM = {
     "subscribers": "Subscribers",
 }
 
+EVIDENCE_TERMS = frozenset({"signatures", "ownership", "uptime"})
+"""The terms that stand on observations, good and bad."""
+
 ACTIVITY = {
     ActivityType.VERSION_UPDATE: "Release",
     ActivityType.SOURCE_VERIFICATION: "Verification",
@@ -83,14 +103,37 @@ ACTIVITY = {
     ActivityType.HEALTH_CHANGE: "Health",
 }
 
+WEBHOOK = {
+    WebhookState.ACTIVE: "Active",
+    WebhookState.DISABLED: "Disabled",
+    WebhookState.REMOVED: "Removed",
+}
+
+DELIVERY = {
+    DeliveryState.PENDING: "Waiting",
+    DeliveryState.DELIVERED: "Delivered",
+    DeliveryState.FAILED: "Failed",
+}
+
+PEER = {
+    PeerState.PROPOSED: "Waits for you",
+    PeerState.ACTIVE: "Active",
+    PeerState.SUSPENDED: "Suspended",
+    PeerState.FAULTY: "Faulty",
+    PeerState.REMOVED: "Removed",
+}
+
+SAME = {True: "both nodes hold the same", False: "the nodes do not hold the same", None: "not compared yet"}
+"""Whether a peer holds what this node does, as it was when last compared."""
+
 SCOPE = {
     Scope.SOURCES_READ: "see sources, their histories, activity and subscriptions",
     Scope.SOURCES_WRITE: "add, change, suspend and remove sources; see everyone's subscriptions",
     Scope.SOURCES_VERIFY: "have a source verified",
-    Scope.SUBSCRIPTIONS_WRITE: "subscribe and unsubscribe",
+    Scope.SUBSCRIPTIONS_WRITE: "subscribe and unsubscribe; have events sent to a URL",
     Scope.MIRROR_RUN: "start a sync",
     Scope.KEYS_ADMIN: "make, list and revoke keys",
-    Scope.LOG_ADMIN: "look after the log",
+    Scope.LOG_ADMIN: "look after the log and the peers",
 }
 
 _TRUST = ((0.8, "high"), (0.6, "good"), (0.4, "fair"), (0.2, "low"), (0.0, "very low"))
@@ -99,3 +142,15 @@ _TRUST = ((0.8, "high"), (0.6, "good"), (0.4, "fair"), (0.2, "low"), (0.0, "very
 def trust_word(score: float) -> str:
     """Say a trust score in a word; nothing earned yet, or nothing left, is ``none``."""
     return "none" if score <= 0 else next(word for least, word in _TRUST if score >= least)
+
+
+def taken_of(policy: PeerPolicy) -> str:
+    """Say what is taken of a peer."""
+    taken = {"all": "everything", "nothing": "nothing"}.get(policy.take)
+    if taken is None:
+        taken = ", ".join([*policy.sources, *(f"tag {tag}" for tag in policy.tags)]) or "nothing, for nothing is chosen"
+    if policy.minimum_trust:
+        taken += f"; of sources with a trust of {policy.minimum_trust:.2f} or more"
+    if policy.minimum_level is not SignatureLevel.NONE:
+        taken += f"; signed at least: {SIGNATURE[policy.minimum_level].lower()}"
+    return f"{taken}; zips from {'its peers' if policy.first == 'peers' else 'the publisher'} first"
