@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock screenshots sizes clean
+.PHONY: help setup demo test check format lock screenshots simulate sizes clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ sizes: $(STAMP) ## print the sizes of the source files
 
 screenshots: $(STAMP) ## draw the pictures in docs/images (needs Debian's chromium)
 	@$(BIN)/python scripts/screenshots.py
+
+simulate: $(STAMP) ## a node among 1,000 misbehaving and honest sources for a day, in minutes (ARGS="--sources 100 --plugins 6000")
+	@$(BIN)/python scripts/simulate.py $(ARGS)
 
 lock: ## renew the pinned, hashed requirement files (needs uv)
 	scripts/lock.sh

@@ -115,7 +115,7 @@ async def main() -> int:
         stack.enter_context(patch("pfn.outbound.fetch.JudgingResolver", Names))
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         key = secrets.token_urlsafe(32)
-        prepared = prepare(Settings(data=Path(folder), public_url="https://pfn.example.org"))
+        prepared = prepare(Settings(data=Path(folder), public_url="https://pfn.example.org", work=False))
         app = build_app(replace(prepared, master_hash=hash_master_key(key)), clock=clock)
         address = await stack.enter_async_context(serve(app))
         await live(app.state.services, clock, publishers[ADA], publishers[BOREAL], publishers[KITE])
@@ -160,7 +160,7 @@ async def live(node: Services, clock: Time, ada: FakePublisher, boreal: FakePubl
         for source_id in sources:
             await node.verifications.verify(source_id, VerificationType.PERIODIC, "node")
             if day % 7 == 0 or day > DAYS - len(later):
-                await node.syncs.run(await node.syncs.begin(source_id))
+                await node.syncs.run_now(source_id)
     clock.now += 3 * 3600
 
 

@@ -67,6 +67,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.fixture
+async def nodes(database_url: str) -> AsyncIterator[tuple[Database, Database]]:
+    """Two databases that know nothing of each other but have the same rows, as two processes have."""
+    nodes = Database(database_url), Database(database_url)
+    yield nodes
+    for node in nodes:
+        await node.close()
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A real node in a process of its own, one per test module."""

@@ -129,6 +129,8 @@ def test_an_unknown_setting_is_named_with_its_file(folder: Path):
         ({"PFN_ALLOW_UNSIGNED": "perhaps"}, ("PFN_ALLOW_UNSIGNED", "boolean")),
         ({"PFN_ALLOW_PORTS": "443,https"}, ("PFN_ALLOW_PORTS", "integer")),
         ({"PFN_MAX_ZIP_BYTES": "0"}, ("PFN_MAX_ZIP_BYTES", "1")),
+        ({"PFN_TRUSTED_PROXIES": "10.0.0.0/33"}, ("PFN_TRUSTED_PROXIES", "10.0.0.0/33", "network")),
+        ({"PFN_TRUSTED_PROXIES": "10.0.0.1, proxy.example"}, ("PFN_TRUSTED_PROXIES", "proxy.example", "network")),
         ({"PFN_LOG_LEVEL": "loud"}, ("PFN_LOG_LEVEL", "debug", "info", "warning", "error")),
         ({"PFN_LOG_FORMAT": "xml"}, ("PFN_LOG_FORMAT", "console", "json")),
     ],

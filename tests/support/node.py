@@ -14,8 +14,14 @@ from typing import Any
 
 import httpx
 
-# Wide lines, so that what is read from them does not wrap; no limit where a module's tests try wrong keys by the dozen.
-_SETTINGS = {"COLUMNS": "300", "PFN_BAD_KEY_LIMIT": "0", "PFN_WORK": "0"}
+# Wide lines, so that what is read from them does not wrap; no limits where a module's tests ask by the hundred.
+_SETTINGS = {
+    "COLUMNS": "300",
+    "PFN_BAD_KEY_LIMIT": "0",
+    "PFN_ADDRESS_LIMIT": "0",
+    "PFN_KEY_LIMIT": "0",
+    "PFN_WORK": "0",
+}
 PFN = str(Path(sys.executable).with_name("pfn"))
 
 
@@ -70,9 +76,7 @@ def start_node(data: Path, *arguments: str, environment: dict[str, str] | None =
         env={
             **os.environ,
             "PFN_MASTER_KEY": master_key,
-            "COLUMNS": "300",
-            "PFN_BAD_KEY_LIMIT": "0",
-            "PFN_WORK": "0",
+            **_SETTINGS,
             **(environment or {}),
         },
         stdout=subprocess.PIPE,

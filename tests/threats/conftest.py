@@ -87,7 +87,14 @@ def clock() -> Time:
 async def node(tmp_path: Path, clock: Time) -> AsyncIterator[Node]:
     """A node whose operator asks."""
     key = secrets.token_urlsafe(32)
-    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test", work=False)
+    settings = Settings(
+        data=tmp_path / "node",
+        allow_loopback=True,
+        public_url="http://node.test",
+        work=False,
+        address_limit=0,
+        key_limit=0,
+    )
     prepared = replace(prepare(settings), master_hash=hash_master_key(key))
     app = build_app(prepared, clock=clock)
     headers = {"Authorization": f"Bearer {key}"}

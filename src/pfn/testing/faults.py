@@ -34,9 +34,20 @@ class Answer:
 Fault = Callable[[Answer, asyncio.StreamWriter], Awaitable[None]]
 
 
-def status(number: int) -> Fault:
-    """Answer with this status and a JSON error."""
-    return _say(Answer(number, _typed("application/json"), b'{"error":"Something is wrong."}'))
+def status(number: int, **headers: str) -> Fault:
+    """Answer with this status and a JSON error; headers are named as in Python (``Retry_After="60"``)."""
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    return _say(Answer(number, _typed("application/json") | more, b'{"error":"Something is wrong."}'))
+
+
+def headed(**headers: str) -> Fault:
+    """Answer honestly, with these headers beside its own (``Cache_Control="max-age=60"``)."""
+
+    async def play(honest: Answer, writer: asyncio.StreamWriter) -> None:
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        await _send(Answer(honest.status, _closing(honest.headers) | more, honest.body), writer)
+
+    return play
 
 
 def html() -> Fault:
@@ -69,7 +80,7 @@ def duplicate_key(name: str, value: Any) -> Fault:  # noqa: ANN401  # any JSON
 
     async def play(honest: Answer, writer: asyncio.StreamWriter) -> None:
         member = f"{json.dumps(name)}:{json.dumps(value)},".encode()
-        await _send(Answer(honest.status, _closing(honest.headers), b"{" + member + honest.body[1:]), writer)
+        await _send(Answer(honest.status, _changed(honest.headers), b"{" + member + honest.body[1:]), writer)
 
     return play
 
@@ -154,7 +165,7 @@ def _say(answer: Answer) -> Fault:
 def _rewrite(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fault:
     async def play(honest: Answer, writer: asyncio.StreamWriter) -> None:
         document = json.dumps(change(json.loads(honest.body)), ensure_ascii=False)
-        await _send(Answer(honest.status, _closing(honest.headers), document.encode()), writer)
+        await _send(Answer(honest.status, _changed(honest.headers), document.encode()), writer)
 
     return play
 
@@ -166,6 +177,11 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
 
 def _typed(content_type: str) -> dict[str, str]:
     return {"Content-Type": content_type, "Connection": "close"}
+
+
+def _changed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give the headers of another body: without the ETag of the honest one."""
+    return {name: value for name, value in _closing(headers).items() if name != "ETag"}
 
 
 def _closing(headers: Mapping[str, str]) -> dict[str, str]:

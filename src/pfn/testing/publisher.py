@@ -169,11 +169,13 @@ class FakePublisher:
         """Answer one request; tell whether the connection goes on."""
         request = await _read_request(reader)
         self.requests.append(request)
-        answer = self._answer(request)
         fault = self.faults.get(request.path) or self.faults.get(ANY_PATH)
         if fault is not None:
-            await fault(answer, writer)
+            # Whatever the client knows already: a fault is made of the whole answer.
+            headers = {name: value for name, value in request.headers.items() if name != "if-none-match"}
+            await fault(self._answer(replace(request, headers=headers)), writer)
             return False
+        answer = self._answer(request)
         writer.write(answer.head() + (b"" if request.method == "HEAD" else answer.body))
         await writer.drain()
         return request.headers.get("connection", "").lower() != "close"

@@ -104,6 +104,7 @@ class FakePublisherV2(FakePublisher):
         self.statements: dict[str, list[SignedRelease]] = {}
         self.catalogs: list[Envelope] = []
         self.yanked: list[Yank] = []
+        self._withdrawn: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
@@ -240,6 +241,7 @@ class FakePublisherV2(FakePublisher):
         served = super().add_plugin(
             slug, version, name=name, description=description, tags=tags, signature=signature, content=content
         )
+        self._withdrawn.discard(slug)
         honest = plugin_zip(slug, version, name=name, description=description, tags=tags)
         # A second statement of one number is never by chance the same one.
         release = read_release(honest, released_at=self.present + (skip < 0))
@@ -260,6 +262,12 @@ class FakePublisherV2(FakePublisher):
         if listed:
             self.renew_catalog()
         return served
+
+    def withdraw_plugin(self, slug: str) -> None:
+        """List the plugin no more, in a new catalogue; its zips and statements stay."""
+        super().withdraw_plugin(slug)
+        self._withdrawn.add(slug)
+        self.renew_catalog()
 
     def replace_signature(self, slug: str, version: str, signature: bytes | None) -> None:
         """Serve these bytes, in base64, as the signature beside a zip; None for a 404."""
@@ -288,7 +296,8 @@ class FakePublisherV2(FakePublisher):
         ``listed`` gives, by slug, members of an entry; ``skip`` leaves sequences out, -1 takes the last one again.
         """
         document = self.trusted.document
-        releases = (release for row in self.statements.values() for release in row)
+        listed_rows = (row for slug, row in self.statements.items() if slug not in self._withdrawn)
+        releases = (release for row in listed_rows for release in row)
         newest = list_newest(releases, self.yanked, self._publisher().zip_url)
         entries = [entry.model_copy(update=dict(listed.get(entry.slug, _NOTHING))) for entry in newest]
         if skip < 0:

@@ -1,0 +1,78 @@
+"""A node whose syncs a test drives: as a person or as a worker would, with every changed row told."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.support.site import Time, open_site
+from tests.web.api.conftest import Api
+
+from pfn.domain.schedule import Due, Outcome, Work
+from pfn.services.node import Services
+
+Rows = dict[str, Counter[tuple[Any, ...]]]
+
+
+class SyncNode(Api):
+    """The node's API with its master key, its services, its time and its rows."""
+
+    def __init__(self, http: httpx.AsyncClient, services: Services, clock: Time, data: Path) -> None:
+        super().__init__(http)
+        self.services = services
+        self.clock = clock
+        self.data = data
+
+    async def subscribe(self, source_id: str, **filters: Any) -> dict[str, Any]:
+        """Subscribe and give what the sync did."""
+        answer = await self.post("subscribe", sourceId=source_id, filters=filters)
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()["syncResult"]
+        return result
+
+    async def work(self, source_id: str) -> Outcome:
+        """Do the sync of a source as a worker does when it is due."""
+        lease = await self.services.leases.claim(Work.SYNC, source_id)
+        assert lease is not None
+        async with self.services.leases.keep(lease):
+            outcome = await self.services.syncs.run_due(lease)
+        assert await self.services.schedule.finish(lease, outcome)
+        return outcome
+
+    async def due(self, source_id: str) -> Due:
+        """Give the row that says when the next sync is due."""
+        due = await self.services.schedule.find(Work.SYNC, source_id)
+        assert due is not None
+        return due
+
+    async def status(self, source_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.get("source-status", sourceId=source_id)
+        return found
+
+    async def actions(self) -> Counter[str]:
+        """Count the events there are, by what happened."""
+        feed = await self.get("activity", limit=200)
+        return Counter(row["details"]["action"] for row in feed["activities"])
+
+    def rows(self) -> Rows:
+        """Give every row of every table."""
+        with sqlite3.connect(self.data / "node.db") as database:
+            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {name: Counter(database.execute(f"SELECT * FROM {name}")) for name in names}
+
+    def changed(self, before: Rows) -> dict[str, int]:
+        """Count the rows that are new or other than before, by table."""
+        counts = {name: sum((rows - before[name]).values()) for name, rows in self.rows().items()}
+        return {name: count for name, count in counts.items() if count}
+
+
+@asynccontextmanager
+async def open_sync_node(data: Path, **settings: Any) -> AsyncIterator[SyncNode]:
+    """Run a node that syncs only when it is told to."""
+    async with open_site(data, allow_loopback=True, **settings) as site:
+        client = await site.client(site.key)
+        client.timeout = httpx.Timeout(300)
+        yield SyncNode(client, site.app.state.services, site.clock, data)
