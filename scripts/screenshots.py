@@ -159,6 +159,7 @@ async def live(node: Services, clock: Time, ada: FakePublisher, boreal: FakePubl
             trouble(boreal, kite)
         for source_id in sources:
             await node.verifications.verify(source_id, VerificationType.PERIODIC, "node")
+            await node.health.probe(source_id)
             if day % 7 == 0 or day > DAYS - len(later):
                 await node.syncs.run_now(source_id)
     clock.now += 3 * 3600

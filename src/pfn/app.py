@@ -32,6 +32,7 @@ from pfn.services.clock import Clock
 from pfn.services.cosigning import CosigningService
 from pfn.services.delivery import DeliveryService
 from pfn.services.doctor import Finding, examine_node
+from pfn.services.evidence_exchange import EvidenceExchange
 from pfn.services.health import HealthService
 from pfn.services.housekeeping import HousekeepingService
 from pfn.services.key_document import KeyDocumentService
@@ -46,10 +47,14 @@ from pfn.services.node import Services
 from pfn.services.notice import NoticeService
 from pfn.services.ownership import OwnershipService
 from pfn.services.peer import PeerService
+from pfn.services.peer_document import PeerDocuments
 from pfn.services.peer_introduction import PeerIntroductions
+from pfn.services.peer_mirror import PeerMirrorService
 from pfn.services.peer_proof import PeerProofs
 from pfn.services.peer_step import PeerSteps
+from pfn.services.peer_sync import PeerSyncService
 from pfn.services.proof import ProofService
+from pfn.services.proposal import ProposalService
 from pfn.services.quarantine import QuarantineService
 from pfn.services.quota import QuotaService
 from pfn.services.readiness import ReadinessService
@@ -61,10 +66,12 @@ from pfn.services.schedule import ScheduleService, make_paces
 from pfn.services.session import SessionService
 from pfn.services.signed_listing import SignedListingService
 from pfn.services.source import SourceService
+from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
 from pfn.services.sync_run import SyncRunner
+from pfn.services.tail import TailService
 from pfn.services.verification import VerificationService
 from pfn.services.webhook import WebhookService
 from pfn.services.witness import WitnessService
@@ -276,6 +283,25 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
             own_log = LogService(database, clock, prepared.log, mark, quorum=settings.witness_quorum)
             releases = ReleaseService(database, blobs, statements, clock)
             peers = PeerService(database, peer_steps, clock)
+            log_evidence = LogEvidenceService(database, peers, clock)
+            evidence = EvidenceExchange(database, peer_client, own_log, log_evidence, clock)
+            sources = SourceService(database, policy, schedule, clock)
+            proposals = ProposalService(database, sources, clock, automatic=settings.accept_peer_sources)
+            peer_documents = PeerDocuments(database, peer_client, keys, catalogs, clock)
+            peer_mirror = PeerMirrorService(
+                database,
+                peer_client,
+                publishers,
+                peer_documents,
+                mirror,
+                quotas,
+                room,
+                clock,
+                take_unproven=not settings.accept_peer_sources,
+                max_zip_bytes=settings.max_zip_bytes,
+                concurrency=settings.sync_concurrency,
+            )
+            state = StateService(database)
             yield Services(
                 public_key=prepared.identity.public_key,
                 description=description,
@@ -294,6 +320,7 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                 leases=leases,
                 live=live,
                 log=own_log,
+                evidence=evidence,
                 health=HealthService(database, publishers, documents, clock),
                 measures=MeasureService(database, clock, settings.data),
                 readiness=ReadinessService(
@@ -308,7 +335,24 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                     clock,
                 ),
                 peers=peers,
+                peer_syncs=PeerSyncService(
+                    database,
+                    peer_client,
+                    peers,
+                    TailService(database, peer_client, log_evidence, clock, most_entries=settings.peer_entries),
+                    peer_documents,
+                    peer_mirror,
+                    evidence,
+                    proposals,
+                    state,
+                    own_log,
+                    room,
+                    leases,
+                    schedule,
+                    clock,
+                ),
                 proofs=ProofService(database, own_log, releases, statements, clock),
+                proposals=proposals,
                 quarantine=QuarantineService(database, blobs, zips, clock),
                 quotas=quotas,
                 rechecks=RecheckService(
@@ -319,7 +363,8 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                 schedule=schedule,
                 statements=statements,
                 sessions=SessionService(database, access, clock),
-                sources=SourceService(database, policy, schedule, clock),
+                sources=sources,
+                state=state,
                 subscriptions=SubscriptionService(
                     database, syncs, schedule, clock, allow_unsigned=settings.allow_unsigned
                 ),
@@ -332,7 +377,7 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                     DeliveryService(database, ReceiverClient(receivers), schedule, clock),
                     clock,
                 ),
-                witness=WitnessService(database, prepared.witness, LogEvidenceService(database, peers, clock), clock),
+                witness=WitnessService(database, prepared.witness, log_evidence, clock),
             )
     finally:
         await live.stop()

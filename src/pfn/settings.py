@@ -108,6 +108,12 @@ class Settings(BaseModel):
         2400
     )
     max_streams: Annotated[int, Field(description="Live event streams at a time.", ge=0)] = 1000
+    accept_peer_sources: Annotated[
+        bool, Field(description="Register sources that peers mirror without asking the operator.")
+    ] = False
+    peer_entries: Annotated[
+        int, Field(description="Entries of a peer's log that are read; a longer log is refused.", ge=1)
+    ] = 5_000_000
     witness_quorum: Annotated[
         int,
         Field(description="Operators of peers that must have witnessed the log for it to count as witnessed.", ge=0),

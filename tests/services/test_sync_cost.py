@@ -16,10 +16,20 @@ MANY = 10_000
 WANTED = tuple(f"plugin-{number:05}" for number in range(8))
 # What any sync writes that has something to write: its own row and that of the source.
 RUN = {"syncs": 1, "sources": 1, "schedule": 1}
+# Rows written, one way or the other, for three new versions.
+HANDFUL = 60
 # What three new versions of known plugins are, in rows.
 THREE_RELEASES = {
-    "mirrored_plugins": 3, "blobs": 3, "plugins": 3, "version_updates": 3, "events": 3, "listings": 3,
-    "listing_states": 1, "sqlite_sequence": 4,
+    "mirrored_plugins": 3,
+    "blobs": 3,
+    "plugins": 3,
+    "version_updates": 3,
+    "events": 3,
+    "listings": 3,
+    "listing_states": 1,
+    "sqlite_sequence": 4,
+    "log_leaves": 3,
+    "log_tiles": 1,
 }
 
 
@@ -68,8 +78,10 @@ async def test_three_new_versions_of_ten_thousand_plugins_touch_three(node: Sync
             member.plugins[slug] += 1
         member.revision += 1
         rows, traffic = node.rows(), member.traffic + Traffic()
-        outcome = await node.work(source_id)
+        with node.writes() as writes:
+            outcome = await node.work(source_id)
         assert outcome.result is Result.CHANGED
+        assert writes.total() <= HANDFUL, writes
         requests = {kind: count for kind, (count, _) in spent(member, traffic).items()}
         assert requests == {Kind.CATALOGUE: 1, Kind.ZIP: 3}
         changed = node.changed(rows)
@@ -96,8 +108,11 @@ async def test_three_new_versions_of_a_signed_catalogue_touch_three(node: SyncNo
         publisher.requests.clear()
         rows = node.rows()
         node.clock.now += 1
-        outcome = await node.work(source_id)
+        with node.writes() as writes:
+            outcome = await node.work(source_id)
         assert outcome.result is Result.UNCHANGED
+        # The lease, the time of the look, the next time.
+        assert writes == {"UPDATE": 3, "INSERT": 0}
         assert [one.path for one in publisher.requests] == ["/.well-known/pfn/catalog.json"]
         assert "if-none-match" in publisher.requests[0].headers
         assert node.changed(rows) == {"sources": 1, "schedule": 1}
@@ -107,14 +122,17 @@ async def test_three_new_versions_of_a_signed_catalogue_touch_three(node: SyncNo
         publisher.renew_catalog()
         publisher.requests.clear()
         rows = node.rows()
-        assert (await node.work(source_id)).result is Result.CHANGED
+        with node.writes() as writes:
+            assert (await node.work(source_id)).result is Result.CHANGED
+        assert writes.total() <= HANDFUL, writes
         asked = [one.path.rpartition("/")[2].removeprefix("plugin-") for one in publisher.requests]
         # The catalogue, the keys it is believed under, then a statement, a signature and a zip of each.
         assert asked[:2] == ["catalog.json", "publisher.json"]
         assert len(asked) == 2 + 3 * 3
         assert len([one for one in publisher.requests if one.path.endswith(".zip")]) == 3
         assert len([one for one in publisher.requests if "/releases/" in one.path]) == 3
-        expected = {**RUN, **THREE_RELEASES, "release_statements": 3, "catalogs": 1}
+        # The catalogue is an entry of the log too, in a transaction of its own; both end in one row of the tree.
+        expected = {**RUN, **THREE_RELEASES, "release_statements": 3, "catalogs": 1, "log_leaves": 4}
         # The validators stand beside the catalogue itself.
         del expected["listing_states"]
         assert node.changed(rows) == expected
@@ -139,7 +157,8 @@ async def test_nothing_changed_leaves_no_trace_and_a_new_catalogue_without_news_
         if isinstance(publisher, FakePublisherV2):
             publisher.renew_catalog()
             assert (await node.work(source_id)).result is Result.UNCHANGED
-            assert node.changed(rows) == {"sources": 1, "schedule": 1, "catalogs": 1}
+            said = {"log_leaves": 1, "log_tiles": 1}
+            assert node.changed(rows) == {"sources": 1, "schedule": 1, "catalogs": 1, **said}
 
 
 async def test_a_publisher_without_validators_costs_a_body_and_nothing_else(node: SyncNode) -> None:

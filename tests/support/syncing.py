@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import event
 from tests.support.site import Time, open_site
 from tests.web.api.conftest import Api
 
@@ -56,6 +57,23 @@ class SyncNode(Api):
         """Count the events there are, by what happened."""
         feed = await self.get("activity", limit=200)
         return Counter(row["details"]["action"] for row in feed["activities"])
+
+    @contextmanager
+    def writes(self) -> Iterator[Counter[str]]:
+        """Count the rows that are written in the block, also those that stay the same, by the kind of statement."""
+        counts: Counter[str] = Counter()
+        engine = self.services.syncs._database.engine.sync_engine  # rows are not for services to hand out
+
+        def count(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+            word = statement.split(maxsplit=1)[0].upper()
+            if word in {"INSERT", "UPDATE", "DELETE"}:
+                counts[word] += max(cursor.rowcount, 0)
+
+        event.listen(engine, "after_cursor_execute", count)
+        try:
+            yield counts
+        finally:
+            event.remove(engine, "after_cursor_execute", count)
 
     def rows(self) -> Rows:
         """Give every row of every table."""

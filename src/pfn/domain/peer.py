@@ -61,6 +61,8 @@ LIFE_CYCLE = LifeCycle(
     ),
 )
 
+SETTLING_S = 600
+
 Take = Literal["all", "chosen", "nothing"]
 Order = Literal["publisher", "peers"]
 
@@ -221,6 +223,30 @@ class Peer:
             "equal": self.equal,
             "compared_at": self.compared_at,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Whether two nodes hold the same, None while that settles; since when or as of when; whether it is news."""
+
+    equal: bool | None
+    compared_at: int
+    is_news: bool = False
+
+
+def compare_holdings(equal: bool | None, compared_at: int | None, same: bool, now: int) -> Comparison:
+    """Tell what follows from a look at both state digests, after ``equal`` as of ``compared_at``.
+
+    One of two nodes that differ may still be catching up: they count as unequal when they still are after a while.
+    """
+    if same:
+        return Comparison(True, now, is_news=equal is False)
+    if equal is False:
+        return Comparison(False, now)
+    if equal is True or compared_at is None:
+        return Comparison(None, now)
+    settled = now >= compared_at + SETTLING_S
+    return Comparison(False, now, is_news=True) if settled else Comparison(None, compared_at)
 
 
 def keys_of(node: NodeDescription) -> tuple[str, str, str]:

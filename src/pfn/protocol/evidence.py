@@ -17,7 +17,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog
-from pfn.protocol.document import Part, Slug, Version, read_document
+from pfn.protocol.document import Part, read_document
 from pfn.protocol.dsse import Envelope, parse_envelope, signers
 from pfn.protocol.ed25519 import PublicKey
 from pfn.protocol.errors import Code, PfnError, SecurityError
@@ -41,8 +41,6 @@ class EvidenceNotice(Part):
     subject: Subject
     first: str
     second: str
-    plugin_id: Slug | None = None
-    version: Version | None = None
 
     @property
     def sides(self) -> tuple[bytes, bytes]:
@@ -52,8 +50,7 @@ class EvidenceNotice(Part):
     def to_json(self) -> dict[str, object]:
         """The body of ``POST /federation/evidence``: both sides in base64."""
         first, second = (base64.b64encode(side).decode("ascii") for side in self.sides)
-        members = {"kind": self.kind, "subject": self.subject, "plugin": self.plugin_id, "version": self.version}
-        return {**{name: value for name, value in members.items() if value}, "first": first, "second": second}
+        return {"kind": self.kind, "subject": self.subject, "first": first, "second": second}
 
 
 _LIST = TypeAdapter(Annotated[list[EvidenceNotice], Field(max_length=MAX_LISTED)])

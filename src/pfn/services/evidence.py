@@ -36,11 +36,14 @@ async def record_evidence(
     now: int,
     plugin_id: str = "",
     version: str = "",
-) -> None:
-    """Keep both sides, gate the source and raise an event; the same pair again, or no such source, changes nothing."""
+) -> bool:
+    """Keep both sides, gate the source and raise an event; tell whether that was new.
+
+    The same pair again, or no such source, changes nothing.
+    """
     source = await get_source(connection, source_id, lock=True)
     if source is None:
-        return
+        return False
     gate = Gate.FIRST_SEEN_CONFLICT if error.code is Code.FIRST_SEEN_CONFLICT else Gate.EQUIVOCATION
     item = Evidence(
         source_id=source.id,
@@ -54,7 +57,7 @@ async def record_evidence(
         version=version,
     )
     if not await add_evidence(connection, item):
-        return
+        return False
     gates = tuple(sorted({*source.gates, gate.value}))
     await change_source(connection, source.id, gates=gates)
     await refresh_trust(connection, replace(source, gates=gates), now)
@@ -68,6 +71,7 @@ async def record_evidence(
         await append_unless_halted(connection, [leaf], now)
         await hasten(connection, Work.PEER, now)
     await add_activities(connection, [event])
+    return True
 
 
 def name_pair(first: bytes, second: bytes) -> str:

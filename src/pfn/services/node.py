@@ -8,6 +8,7 @@ from pfn.services.access import AccessService
 from pfn.services.activity import ActivityService
 from pfn.services.clock import Clock
 from pfn.services.cosigning import CosigningService
+from pfn.services.evidence_exchange import EvidenceExchange
 from pfn.services.health import HealthService
 from pfn.services.housekeeping import HousekeepingService
 from pfn.services.lease import LeaseService
@@ -15,8 +16,10 @@ from pfn.services.live import LiveService
 from pfn.services.log import LogService
 from pfn.services.measure import MeasureService
 from pfn.services.peer import PeerService
+from pfn.services.peer_sync import PeerSyncService
 from pfn.services.peer_introduction import PeerIntroductions
 from pfn.services.proof import ProofService
+from pfn.services.proposal import ProposalService
 from pfn.services.quarantine import QuarantineService
 from pfn.services.quota import QuotaService
 from pfn.services.readiness import ReadinessService
@@ -26,6 +29,7 @@ from pfn.services.release import ReleaseService
 from pfn.services.schedule import ScheduleService
 from pfn.services.session import SessionService
 from pfn.services.source import SourceService
+from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
@@ -51,10 +55,13 @@ class Services:
     leases: LeaseService
     live: LiveService
     log: LogService
+    evidence: EvidenceExchange
     health: HealthService
     measures: MeasureService
     peers: PeerService
+    peer_syncs: PeerSyncService
     proofs: ProofService
+    proposals: ProposalService
     quarantine: QuarantineService
     quotas: QuotaService
     readiness: ReadinessService
@@ -64,6 +71,7 @@ class Services:
     schedule: ScheduleService
     sessions: SessionService
     sources: SourceService
+    state: StateService
     statements: StatementService
     subscriptions: SubscriptionService
     syncs: SyncService

@@ -26,8 +26,9 @@ from pfn.services.verification import require_source, unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.health import get_health, list_health
+from pfn.storage.peer import read_anew
 from pfn.storage.release import forget_source_releases
-from pfn.storage.schedule import list_due
+from pfn.storage.schedule import hasten, list_due
 from pfn.storage.signed_document import Evidence, forget_signed_documents, list_evidence
 from pfn.storage.source import (
     add_source,
@@ -136,6 +137,9 @@ class SourceService:
                 await append_unless_halted(
                     connection, [source_leaf(source, "registered", source.created_at)], source.created_at
                 )
+                # Peers may have logged releases of it long ago.
+                await read_anew(connection)
+                await hasten(connection, Work.PEER, source.created_at)
                 await add_activities(connection, [event])
         except IntegrityError as error:
             raise PfnError(Code.SOURCE_EXISTS, f"{source.id} is registered already.") from error

@@ -17,7 +17,7 @@ from pfn.outbound.peer import PeerClient
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.log.checkpoint import TreeHead, check_successor, verify_checkpoint
 from pfn.protocol.log.merkle import EMPTY_ROOT, Frontier, leaf_hash, prove_consistency
-from pfn.protocol.log.note import Note, parse_note, parse_verifier_key, write_note
+from pfn.protocol.log.note import Note, VerifierKey, parse_note, parse_verifier_key, write_note
 from pfn.protocol.log.tile import TILE_WIDTH, Tile, read_nodes, tiles_for_consistency, tiles_for_root
 from pfn.protocol.log.trusted_tiles import TrustedTiles
 from pfn.services.clock import Clock
@@ -85,7 +85,7 @@ class TailService:
             raise
         grown = replace(peer, size=head.size, root=head.root, last_seen=int(self._clock()))
         if head != peer.head:
-            grown = replace(grown, note=write_note(own_signature(peer, note)).decode())
+            grown = replace(grown, note=write_note(only_signed_by(parse_verifier_key(peer.log_key), note)).decode())
         async with self._database.write() as connection:
             await change_peer(
                 connection, peer.id, size=grown.size, root=grown.root, note=grown.note, last_seen=grown.last_seen
@@ -106,7 +106,7 @@ class TailService:
     async def accuse(self, peer: Peer, error: SecurityError, note: Note) -> None:
         """Keep a note that contradicts the known one, beside it, and give up on the peer."""
         if peer.note is not None:
-            second = write_note(own_signature(peer, note))
+            second = write_note(only_signed_by(parse_verifier_key(peer.log_key), note))
             await self._evidence.record(peer, error, peer.note.encode(), second)
 
     async def _ask(self, peer: Peer) -> Note:
@@ -195,7 +195,6 @@ async def fetch_tiles(client: PeerClient, peer: Peer, tiles: Iterable[Tile]) -> 
     return {tile: await client.get_tile(peer.url, tile) for tile in tiles}
 
 
-def own_signature(peer: Peer, note: Note) -> Note:
-    """Give a note with the signature of the peer's log alone: anybody can add lines to one."""
-    key = parse_verifier_key(peer.log_key)
+def only_signed_by(key: VerifierKey, note: Note) -> Note:
+    """Give a note with the signature of this key alone: anybody can add lines to one."""
     return Note(note.text, tuple(one for one in note.signatures if (one.name, one.key_id) == (key.name, key.key_id)))

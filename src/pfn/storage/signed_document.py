@@ -211,6 +211,13 @@ async def add_evidence(connection: AsyncConnection, item: Evidence) -> bool:
     return True
 
 
+async def list_evidence_since(connection: AsyncConnection, since: int) -> Sequence[Evidence]:
+    """Give the evidence against all sources that was found since a time, oldest first."""
+    query = select(evidence).where(evidence.c.found_at >= since).order_by(evidence.c.id)
+    rows = (await connection.execute(query)).mappings()
+    return [Evidence(**{name: value for name, value in row.items() if name != "id"}) for row in rows]
+
+
 async def list_evidence(connection: AsyncConnection, source_id: str) -> Sequence[Evidence]:
     """Give the evidence against a source, newest first."""
     query = select(evidence).where(evidence.c.source_id == source_id).order_by(evidence.c.id.desc())

@@ -23,5 +23,7 @@ async def do_work(services: Services, lease: Lease) -> Outcome:
             return await services.webhooks.deliver(int(subject))
         case Work.TIDY:
             return await services.housekeeping.tidy()
+        case Work.PEER:
+            return await services.peer_syncs.run(int(subject))
         case Work.WITNESS:
             return await services.cosigning.ask(int(subject))

@@ -15,6 +15,7 @@ PAGES = (
     *("/sources/{id}", "/sources/{id}/remove", "/plugins/{id}/hello", "/plugins/{id}/hello/verify"),
     *("/sources/{id}/lift-gate", "/sources/{id}/custody", "/quarantine", "/quarantine/{item}/drop"),
     *("/webhooks", "/webhooks/{webhook}", "/webhooks/{webhook}/remove"),
+    "/peers",
 )
 STATIC = Path(pfn.web.__file__).parent / "static"
 

@@ -35,6 +35,11 @@ async def browser(ours: ServedNode) -> AsyncIterator[Browser]:
     await browser.http.aclose()
 
 
+async def steps(node: ServedNode) -> list[str]:
+    """Give what happened to peers, oldest first."""
+    return [action for action in await node.actions() if action.startswith("peer_")]
+
+
 async def test_an_operator_adds_a_peer_and_follows_it(ours: ServedNode, theirs: ServedNode, browser: Browser) -> None:
     empty = await browser.open("/peers")
     assert "There is no peer yet." in empty.text
@@ -57,7 +62,7 @@ async def test_an_operator_adds_a_peer_and_follows_it(ours: ServedNode, theirs: 
     removed = await browser.submit(asked, "/peers/1/remove")
     assert removed.path == "/peers"
     assert "There is no peer yet." in removed.text
-    assert await ours.actions() == ["peer_unproven", "peer_added", "peer_suspended", "peer_resumed", "peer_removed"]
+    assert await steps(ours) == ["peer_unproven", "peer_added", "peer_suspended", "peer_resumed", "peer_removed"]
 
 
 async def test_an_operator_accepts_who_introduced_itself(
@@ -112,7 +117,7 @@ async def test_others_look_or_do_not(ours: ServedNode, theirs: ServedNode, brows
         assert (await subscriber.send(f"/peers/{step}", form)).status == 403
         assert (await stranger.send(f"/peers/{step}", {})).status == 401
     assert (await browser.open("/peers/2")).status == 404
-    assert await ours.actions() == ["peer_added"]
+    assert await steps(ours) == ["peer_added"]
     for one in (subscriber, stranger):
         await one.http.aclose()
 

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel
 
 from pfn.domain.health import HealthHour, average
+from pfn.domain.log import LogStanding
 from pfn.domain.release import Plugin, Release, SignatureLevel
 from pfn.domain.schedule import Due
 from pfn.domain.source import AuthorInfo, Source
@@ -245,8 +246,8 @@ def _summarize(sync: Sync) -> str:
     return f"Subscribed: {sync.mirrored} of {sync.total} listed plugins newly mirrored{held}."
 
 
-def show_release(release: Release, address: str) -> Json:
-    """Give one version of a plugin."""
+def show_release(release: Release, address: str, log: LogStanding) -> Json:
+    """Give one version of a plugin; ``log`` says how the node's log stands."""
     query = urlencode({"source": release.source_id, "plugin": release.plugin_id, "version": release.version})
     return {
         "version": release.version,
@@ -260,12 +261,15 @@ def show_release(release: Release, address: str) -> Json:
         "blocked": release.block_reason,
         "download_url": f"{address}/federation/download?{query}",
         "verify_url": f"{address}/federation/verify?{query}",
+        "proof_url": f"{address}/federation/proof?{query}",
+        **log.show(release.log_index),
     }
 
 
-def show_plugin(plugin: Plugin, address: str) -> Json:
+def show_plugin(plugin: Plugin, address: str, log: LogStanding) -> Json:
     """Give a row of ``/federation/plugins``."""
     newest = plugin.newest
+    versions = {release.version: show_release(release, address, log) for release in plugin.releases}
     header = newest.facts.get("header")
     requirements = header if isinstance(header, dict) else {}
     return {
@@ -281,12 +285,12 @@ def show_plugin(plugin: Plugin, address: str) -> Json:
         "requires_php": requirements.get("requires_php") or None,
         "trust_score": round(plugin.trust_score, 4),
         "updated_at": plugin.updated_at,
-        "download_url": show_release(newest, address)["download_url"],
-        "versions": [show_release(release, address) for release in plugin.releases],
+        "download_url": versions[newest.version]["download_url"],
+        "versions": list(versions.values()),
     }
 
 
-def show_verdict(verdict: Verdict) -> Json:
+def show_verdict(verdict: Verdict, log: LogStanding) -> Json:
     """Give the answer of ``/federation/verify``."""
     release = verdict.release
     signature = release.signature
@@ -311,7 +315,7 @@ def show_verdict(verdict: Verdict) -> Json:
         },
         "checks": [check.to_json() for check in verdict.checks],
         "verified_at": verdict.verified_at,
-        "log": None,
+        **log.show(release.log_index),
     }
 
 

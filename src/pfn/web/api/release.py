@@ -36,14 +36,15 @@ async def list_plugins(
 ) -> Response:
     """List mirrored plugins with every version, its digests and signature level."""
     # This changes with anything the list could show, so the list itself need not be asked to say "same".
-    etag = make_etag(node.address, await node.activities.version(), request.url.query)
+    log = await node.log.standing()
+    etag = make_etag(node.address, await node.activities.version(), str(log), request.url.query)
     headers = {**PUBLIC, "ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
     page = await node.releases.list_plugins(
         PluginQuery(q=q, tag=tag, author=author, source=source, sort=sort, limit=limit, cursor=cursor)
     )
-    plugins = [show_plugin(plugin, node.address) for plugin in page.plugins]
+    plugins = [show_plugin(plugin, node.address, log) for plugin in page.plugins]
     return JSONResponse({"plugins": plugins, "next": page.next}, headers=headers)
 
 
@@ -96,7 +97,7 @@ async def list_key_documents(node: Node, source: Required) -> Response:
 async def verify(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
     """Hash the stored bytes and check the stored signature now, and name every check."""
     verdict = await node.releases.verify(source, plugin, version)
-    content = show_verdict(verdict)
+    content = show_verdict(verdict, await node.log.standing())
     stable = {name: value for name, value in content.items() if name != "verified_at"}
     etag = make_etag(str(stable))
     headers = {**PUBLIC, "ETag": etag, "Cache-Control": "no-cache"}

@@ -25,7 +25,16 @@ async def show_plugin(source_id: str, slug: str, request: Request, node: Node, v
         return render(request, viewer, "plugin_withdrawn.html", error.code.status, **shown)
     page = await node.releases.list_plugins(PluginQuery(source=source_id, plugin=slug, limit=1))
     header, readme = (newest.facts.get(name) or {} for name in ("header", "readme"))
-    return render(request, viewer, "plugin.html", source=source, plugin=page.plugins[0], header=header, readme=readme)
+    return render(
+        request,
+        viewer,
+        "plugin.html",
+        source=source,
+        plugin=page.plugins[0],
+        header=header,
+        readme=readme,
+        log=await node.log.standing(),
+    )
 
 
 @router.get("/plugins/{source_id}/{slug}/verify")
