@@ -138,6 +138,8 @@ class Simulation:
         async with self._rows.write() as connection:
             for member in self.swarm.members:
                 await put_subscription(connection, member.source_id, "simulation", Filters(), START)
+        # As a starting node does: its own work comes round too.
+        await self._services.schedule.fill()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:

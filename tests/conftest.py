@@ -81,3 +81,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """A real node in a process of its own, one per test module."""
     with run_node(tmp_path_factory.mktemp("node")) as running:
         yield running
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name sets alike in every process: their own order changes from one to the next."""
+    if isinstance(val, set | frozenset):
+        return "{" + ", ".join(sorted(map(str, val))) + "}"
+    return None

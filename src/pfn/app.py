@@ -39,7 +39,8 @@ from pfn.services.key_document import KeyDocumentService
 from pfn.services.lease import LeaseService
 from pfn.services.listing import ListingService
 from pfn.services.live import LiveService
-from pfn.services.log import LogService
+from pfn.services.log import LogService, read_mark
+from pfn.services.log_check import LogCheck, Report, check_log
 from pfn.services.log_evidence import LogEvidenceService
 from pfn.services.measure import MeasureService
 from pfn.services.mirror import MirrorService
@@ -214,6 +215,18 @@ async def examine(settings: Settings) -> list[Finding]:
         return await examine_node(
             settings.data, database, blobs, warnings(settings), time.time(), min_free_bytes=settings.min_free_bytes
         )
+    finally:
+        await database.close()
+
+
+async def look_over_log(settings: Settings, report: Report) -> LogCheck:
+    """Look over a node's whole log (``pfn log check``). Raises as ``check_log``; PfnError (``data_missing``)."""
+    if not settings.data.is_dir():
+        raise PfnError(Code.DATA_MISSING, f"There is no node in {settings.data}; make one with: pfn init")
+    prepared = prepare(settings)
+    database = Database(database_url(settings))
+    try:
+        return await check_log(database, prepared.log.verifier_key, read_mark(settings.data / LOG_MARK_NAME), report)
     finally:
         await database.close()
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from tests.support.records import ANN, BOB, add_sources, make_release, make_source, offer
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import Activity, ActivityFilter, ActivityType, describe
 from pfn.domain.source import AuthorInfo, SourceStatus
 from pfn.domain.subscription import Filters
 from pfn.domain.sync import SyncFailure
@@ -177,7 +177,7 @@ async def test_forgetting_takes_all_that_hangs_on_one_source_but_the_history(dat
         for table in (subscriptions, syncs, sync_failures, source_verifications):
             left = (await connection.execute(select(table.c.source_id))).scalars().all()
             assert left == [BOB], table.name
-        assert len(await list_activities(connection, limit=9, source_id=ANN)) == 1
+        assert len(await list_activities(connection, ActivityFilter(source_id=ANN), limit=9)) == 1
 
 
 async def test_a_source_with_releases_cannot_be_forgotten(database: Database):

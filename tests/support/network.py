@@ -92,3 +92,14 @@ async def serve_node(
             await database.close()
             server.should_exit = True
             await serving
+
+
+async def make_peers(first: ServedNode, second: ServedNode, **terms: Any) -> tuple[int, int]:
+    """Make two nodes each other's peers; give the id of the second at the first, and of the first at the second."""
+    added = await first.post("peers", url=second.url, **terms)
+    assert added.status_code == 201, added.text
+    (proposed,) = [peer for peer in await second.get("peers") if peer["url"] == first.url]
+    if proposed["state"] != "active":
+        accepted = await second.post(f"peers/{proposed['id']}/accept", **terms)
+        assert accepted.status_code == 200, accepted.text
+    return added.json()["peer_id"], proposed["id"]

@@ -45,6 +45,40 @@ async def watch_source(client: NodeClient, source_id: str, *, quiet: bool) -> As
             await asyncio.gather(watcher, return_exceptions=True)
 
 
+@asynccontextmanager
+async def watch_peer(client: NodeClient, peer_id: int, *, quiet: bool) -> AsyncIterator[None]:
+    """Show how far a run with a peer is, beside a request that answers when it is done."""
+
+    async def watch(progress: Progress) -> None:
+        wanted = 0
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            row = await client.get(f"/federation/peers/{peer_id}")
+            if row["lag"]:
+                progress.update(
+                    progress.task_ids[0],
+                    description=f"read the log of peer {peer_id}",
+                    total=row["log_size"],
+                    completed=row["read_to"],
+                )
+            else:
+                wanted = max(wanted, row["untried"])
+                progress.update(
+                    progress.task_ids[0],
+                    description=f"take releases of peer {peer_id}",
+                    total=wanted or None,
+                    completed=wanted - row["untried"],
+                )
+
+    with _bar(f"peer {peer_id}", quiet=quiet) as progress:
+        watcher = asyncio.create_task(watch(progress))
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+
+
 async def await_verification(client: NodeClient, source_id: str, *, quiet: bool) -> dict[str, Any]:
     """Wait for a source's first verification and give its status document."""
     with _bar(f"verify {source_id}", quiet=quiet):

@@ -1,7 +1,8 @@
-"""``pfn verify``: two forms of one question, whether a release is what its publisher signed.
+"""``pfn verify``: three forms of one question, whether a release is what its publisher signed.
 
 With a source and a plugin a node is asked about the bytes it stores. With a zip on this machine the publisher's own
-documents decide, and no node is asked, needed or believed.
+documents decide, and no node is asked, needed or believed. With a bundle a node's public log and its witnesses decide
+too, and nobody is asked at all (``pfn.cli.verify_bundle``).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from pfn.cli.command import Data, NodeUrl, connect
 from pfn.cli.options import Json, read_key
 from pfn.cli.output import FAILED, USAGE, fail, printable, say, show_facts, show_json
 from pfn.cli.plugin import Version
+from pfn.cli.verify_bundle import Asked, verify_bundle_file
 from pfn.client import (
     DownloadRefusedError,
     PublicKey,
@@ -30,6 +32,7 @@ from pfn.client.state_file import StateFile
 from pfn.protocol.errors import PfnError
 
 _OFFLINE = "With a zip"
+_BUNDLE = "With a proof"
 _LONGEST_SIGNATURE = 1024
 
 
@@ -39,14 +42,19 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    target: Annotated[str, typer.Argument(metavar="SOURCE|FILE.zip", help="username@host, or a zip on this machine.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE|FILE.zip", help="username@host, or a zip on this machine.", show_default=False),
+    ] = None,
     plugin: Annotated[
         str | None, typer.Argument(metavar="[PLUGIN]", help="The plugin's slug, after a SOURCE.", show_default=False)
     ] = None,
     version: Version = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="With a zip: the publisher's public key or its file. Else the API key [PFN_KEY]."),
+        typer.Option(
+            "--key", "--pin", help="With a zip: the publisher's public key or its file. Else the API key [PFN_KEY]."
+        ),
     ] = None,
     source: Annotated[
         str | None, typer.Option("--source", help="Whose zip it is, username@host.", rich_help_panel=_OFFLINE)
@@ -73,16 +81,44 @@ def verify(
     allow_yanked: Annotated[
         bool, typer.Option("--allow-yanked", help="Accept a version that was yanked.", rich_help_panel=_OFFLINE)
     ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="The release's proof, from: pfn proof", rich_help_panel=_BUNDLE),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Which logs and witnesses you rely on (tlog-policy).", rich_help_panel=_BUNDLE),
+    ] = None,
+    allow_unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unsigned",
+            help="Accept a release whose publisher signs no zips, for being logged.",
+            rich_help_panel=_BUNDLE,
+        ),
+    ] = False,
     node: NodeUrl = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a release: a node's stored bytes, or a zip here by the publisher's documents. Exit code 1 where it fails.
+    """Verify a release: a node's stored bytes, or a zip here by the publisher's documents or by a node's proof.
+
+    Exit code 1 where it fails.
 
     Example: pfn verify alice@plugins.example.com plain-reading-time --version 1.0.0
 
     Example: pfn verify reading-time.zip --source alice@plugins.example.com --key alice.pem
+
+    Example: pfn verify --bundle proof.json reading-time.zip --policy policy.txt --pin alice.pem
     """
+    if bundle is not None:
+        if policy is None or any((plugin, documents)):
+            raise typer.BadParameter("--bundle goes with --policy, and a zip alone: no PLUGIN, no --documents.")
+        asked = Asked(source, slug, version, allow_yanked=allow_yanked, allow_unsigned=allow_unsigned)
+        verify_bundle_file(bundle, None if target is None else Path(target), policy, key, asked, state, as_json=as_json)
+        return
+    if target is None or policy is not None or allow_unsigned:
+        raise typer.BadParameter("Name a source and a plugin, a zip, or a proof: --bundle with --policy.")
     if plugin is not None:
         if any((source, slug, documents, state, allow_yanked)):
             raise typer.BadParameter("--source, --slug, --documents, --state and --allow-yanked go with a zip alone.")

@@ -16,8 +16,8 @@ from pfn.services.live import LiveService
 from pfn.services.log import LogService
 from pfn.services.measure import MeasureService
 from pfn.services.peer import PeerService
-from pfn.services.peer_sync import PeerSyncService
 from pfn.services.peer_introduction import PeerIntroductions
+from pfn.services.peer_sync import PeerSyncService
 from pfn.services.proof import ProofService
 from pfn.services.proposal import ProposalService
 from pfn.services.quarantine import QuarantineService

@@ -32,6 +32,7 @@ from pfn.storage.log import count_leaves
 from pfn.storage.peer import (
     Want,
     change_peer,
+    count_untried,
     count_wants,
     forget_peer,
     forget_wishes,
@@ -51,11 +52,13 @@ _SHOWN_WANTS = 20
 class PeerReport:
     """Everything there is to say about a peer: what is missing of it and why, what its log cannot deny, what is due.
 
-    ``own_size`` is the size of this node's log, to be held against how much of it the peer cosigned.
+    ``untried`` of what is ``missing`` was not even tried yet; ``own_size`` is the size of this node's log, to be held
+    against how much of it the peer cosigned.
     """
 
     peer: Peer
     missing: int
+    untried: int
     wants: Sequence[Want]
     evidence: Sequence[LogEvidence]
     schedule: Sequence[Due]
@@ -162,6 +165,7 @@ class PeerService:
             return PeerReport(
                 peer=peer,
                 missing=await count_wants(connection, peer_id),
+                untried=await count_untried(connection, peer_id),
                 wants=await list_wants(connection, peer_id, limit=_SHOWN_WANTS),
                 evidence=await list_log_evidence(connection, peer.origin),
                 # Webhooks have numbers for subjects too.

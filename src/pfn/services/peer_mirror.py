@@ -21,7 +21,6 @@ from pfn.domain.trust import Gate
 from pfn.outbound.fetch import Download
 from pfn.outbound.peer import PeerClient
 from pfn.outbound.publisher import PublisherClient
-from pfn.protocol.document import LARGEST_TIME
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.protocol.naming_scheme import asset_url
 from pfn.services.blob_search import Accuse, BlobSearch
@@ -39,7 +38,7 @@ from pfn.services.sync_progress import SyncProgress
 from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import Temporary
 from pfn.storage.database import Database
-from pfn.storage.peer import Want, drop_want, list_due_wants, list_peers, put_want
+from pfn.storage.peer import NEVER, Want, drop_want, list_due_wants, list_peers, put_want
 from pfn.storage.release import releases_among
 from pfn.storage.signed_document import add_statement
 from pfn.storage.source import get_source
@@ -47,8 +46,6 @@ from pfn.storage.source import get_source
 log = structlog.get_logger()
 
 BATCH = 64
-# What only a person, or another key document, can mend.
-NEVER = LARGEST_TIME
 _DAY = 86_400
 # A peer that contradicts what its own log signed.
 _OWN_FAULT = frozenset({Code.LOG_SIGNATURE, Code.LOG_INCLUSION, Code.LEAF_MISMATCH})

@@ -4,8 +4,6 @@ The peer is believed for nothing. Its bundle must be the entry that was read in 
 is judged from the key that is registered here, as if the publisher had sent it: statement, place in the row, signature
 beside the zip, or the v1 signature over the metadata. A signature of v1 covers no bytes: those of the peer's entry are
 then the first that are seen, and another digest for a known version is a dispute, not a proof.
-
-A statement whose key has been retired is believed where a later one, which is known, follows from it.
 """
 
 import base64
@@ -28,10 +26,11 @@ from pfn.protocol.log.entry import ReleaseLeaf, parse_leaf
 from pfn.protocol.log.note import parse_verifier_key
 from pfn.protocol.log.proof import check_entry
 from pfn.protocol.publisher_chain import TrustedPublisher
-from pfn.protocol.release_statement import VerifiedStatement, read_statement, verify_statement, verify_statement_chain
+from pfn.protocol.release_statement import read_statement
 from pfn.protocol.signed_metadata import read_signed_metadata
 from pfn.services.catalog import is_blocked
 from pfn.services.signature import check_artifact_text
+from pfn.services.statement_row import believe_statement
 from pfn.storage.database import Database
 from pfn.storage.peer import Want, list_peer_leaves
 from pfn.storage.signed_document import StoredStatement, list_statements
@@ -116,7 +115,15 @@ class PeerOffers:
         async with self._database.read() as connection:
             kept = await list_statements(connection, want.source_id, [want.plugin_id])
         sound = [one for one in kept if not is_blocked(publisher, one.envelope, one.received_at)]
-        verified = _verify(envelope, publisher, standing.catalog, sound, want, now)
+        verified = believe_statement(
+            envelope,
+            publisher,
+            slug=want.plugin_id,
+            version=want.version,
+            now=now,
+            catalog=standing.catalog,
+            kept=[parse_envelope(one.envelope) for one in sound],
+        )
         statement = verified.statement
         body = write_envelope(envelope)
         _compare(statement.version, verified.head, statement.sha256, statement.previous, body, sound)
@@ -162,52 +169,6 @@ def _prove_metadata(standing: Standing, want: Want, bundle: Bundle) -> Proven:
     metadata = read_signed_metadata(message, want.plugin_id, want.version)
     listing = Listing(want.plugin_id, metadata.name, want.version, metadata.description, metadata.tags)
     return Proven(want, listing, KeptSignature(base64.b64encode(raw).decode("ascii"), message, source.public_key))
-
-
-def _verify(
-    envelope: Envelope,
-    publisher: TrustedPublisher,
-    catalog: Catalog | None,
-    kept: Sequence[StoredStatement],
-    want: Want,
-    now: int,
-) -> VerifiedStatement:
-    try:
-        return verify_statement(
-            envelope,
-            publisher,
-            slug=want.plugin_id,
-            version=want.version,
-            known=None,
-            now=now,
-            endorsed_by=catalog,
-        )
-    except SecurityError as error:
-        if error.code is not Code.RELEASE_KEY_TIME:
-            raise
-        believed = _vouch(envelope, publisher, catalog, kept, now)
-        if believed is None or believed.statement.version != want.version:
-            raise
-        return believed
-
-
-def _vouch(
-    envelope: Envelope,
-    publisher: TrustedPublisher,
-    catalog: Catalog | None,
-    kept: Sequence[StoredStatement],
-    now: int,
-) -> VerifiedStatement | None:
-    """Believe a statement for the later ones that are kept and follow from it, one by one."""
-    statement = read_statement(envelope)
-    row = [envelope]
-    for later in kept:
-        if later.head.sequence == statement.sequence + len(row):
-            row.append(parse_envelope(later.envelope))
-    if len(row) == 1:
-        return None
-    found = verify_statement_chain(row, publisher, slug=statement.slug, known=None, now=now, endorsed_by=catalog)
-    return next((one for one in found.believed if one.payload_hash == envelope.payload_hash), None)
 
 
 def _compare(

@@ -22,7 +22,7 @@ from pfn.services.log import LogService
 from pfn.services.peer import PeerService
 from pfn.services.peer_document import PeerDocuments
 from pfn.services.peer_intake import Intake, read_leaves, sort_leaves, write_intake
-from pfn.services.peer_mirror import NEVER, PeerMirrorService
+from pfn.services.peer_mirror import PeerMirrorService
 from pfn.services.proposal import ProposalService
 from pfn.services.release_log import require_log
 from pfn.services.room import Room
@@ -32,6 +32,7 @@ from pfn.services.tail import Batch, LogReader, TailService
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.peer import (
+    NEVER,
     change_peer,
     count_untried,
     get_peer,
@@ -102,14 +103,19 @@ class PeerSyncService:
         self._schedule = schedule
         self._clock = clock
 
-    async def run_now(self, peer_id: int) -> Outcome:
-        """Do a run at a person's request, after any that goes on; what waits for a later try is tried now.
-
-        Raises PfnError: ``peer_unknown``, ``wrong_state``; what makes the run fail is its outcome.
-        """
+    async def require_active(self, peer_id: int) -> Peer:
+        """Give a peer that runs may be done with. Raises PfnError: ``peer_unknown``, ``wrong_state``."""
         peer = await self._peers.get(peer_id)
         if peer.state is not PeerState.ACTIVE:
             raise PfnError(Code.WRONG_STATE, f"The peer {peer.url} is {peer.state.value}; only active ones are read.")
+        return peer
+
+    async def run_now(self, peer_id: int) -> Outcome:
+        """Do a run at a person's request, after any that goes on; what waits for a later try is tried now.
+
+        Raises PfnError: ``peer_unknown``, ``wrong_state``, and what ``run`` raises.
+        """
+        peer = await self.require_active(peer_id)
         lease = await self._leases.wait_for(Work.PEER, str(peer_id), host=peer.host)
         async with self._database.write() as connection:
             await hasten_wants(connection, int(self._clock()), peer_id=peer_id)
@@ -117,7 +123,9 @@ class PeerSyncService:
             async with self._leases.keep(lease):
                 outcome = await self.run(peer_id)
         except PfnError as error:
-            outcome = Outcome(Result.FAILED, error.retry_after, error.code.slug)
+            if error.code is not Code.LEASE_LOST:
+                await self._schedule.finish(lease, Outcome(Result.FAILED, error.retry_after, error.code.slug))
+            raise
         except BaseException:
             await asyncio.shield(self._leases.end(lease))
             raise

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfn.domain.release import Release, SignatureLevel
+from pfn.domain.release import Blob, Release, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
 from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import parse_public_key
@@ -16,6 +16,7 @@ from pfn.services.statement import StatementService
 from pfn.services.verification import require_source
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
+from pfn.storage.held import find_served_blob
 from pfn.storage.plugin import PluginPage, PluginQuery, list_plugins
 from pfn.storage.release import get_release, list_releases
 from pfn.wordpress.slug import is_slug
@@ -84,6 +85,14 @@ class ReleaseService:
             Code.RELEASE_UNKNOWN,
             f"{plugin_id} of {source_id} has no version {version!r} here; there are: {versions}.",
         )
+
+    async def open_blob(self, sha256: str) -> tuple[Blob, Path]:
+        """Find the bytes of a served release by digest. Raises PfnError: ``not_found``, and as ``open`` does."""
+        async with self._database.read() as connection:
+            blob = await find_served_blob(connection, sha256)
+        if blob is None:
+            raise PfnError(Code.NOT_FOUND, "No release that is served here has this SHA-256.")
+        return blob, await asyncio.to_thread(self._blobs.open, blob)
 
     async def open(self, release: Release) -> Path:
         """Give the file of a release's bytes. Raises PfnError: ``blob_missing``, ``blob_corrupt``."""

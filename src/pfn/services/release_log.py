@@ -15,8 +15,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.entry import ReleaseLeaf, parse_leaf
 from pfn.services.leaf import append, release_leaf
 from pfn.storage.database import Database
-from pfn.storage.log import find_leaves, read_halt
-from pfn.storage.release import point_to_leaves
+from pfn.storage.log import find_leaves, point_to_leaves, read_halt
 
 log = structlog.get_logger()
 

@@ -9,11 +9,11 @@ from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.publisher_chain import begin_trust
 from pfn.protocol.release_key import release_blocked
-from pfn.protocol.release_statement import verify_statement
 from pfn.services.key_document import KeyDocumentService
+from pfn.services.statement_row import believe_statement
 from pfn.services.verification import require_source
 from pfn.storage.database import Database
-from pfn.storage.signed_document import StoredStatement, get_catalog, get_statement
+from pfn.storage.signed_document import StoredStatement, get_catalog, get_statement, list_statements
 
 
 class StatementService:
@@ -70,14 +70,16 @@ class StatementService:
             )
             sentence = f"Version {publisher.document.version} leads back to the registered key."
             checks.append(Check("key_documents", True, sentence))
-            verified = verify_statement(
+            async with self._database.read() as connection:
+                row = await list_statements(connection, source.id, [release.plugin_id])
+            verified = believe_statement(
                 parse_envelope(stored.envelope),
                 publisher,
                 slug=release.plugin_id,
                 version=release.version,
-                known=None,
                 now=stored.received_at,
-                logged_at=stored.received_at,
+                catalog=None,
+                kept=[parse_envelope(one.envelope) for one in row],
             )
             checks.append(Check("statement", True, "A release key that was valid when it came signed the statement."))
             blob = release.blob

@@ -110,7 +110,12 @@ class TailService:
             await self._evidence.record(peer, error, peer.note.encode(), second)
 
     async def _ask(self, peer: Peer) -> Note:
-        return parse_note(await self._client.get_checkpoint(peer.url))
+        body = await self._client.get_checkpoint(peer.url)
+        try:
+            return parse_note(body)
+        except PfnError as error:
+            # A page of somebody between us: the peer itself may know nothing of it.
+            raise PfnError(Code.PEER_ANSWER, f"{peer.url} shows no checkpoint of its log.") from error
 
     async def _follow(self, peer: Peer, known: TreeHead, head: TreeHead) -> None:
         if head.size > self._most_entries:

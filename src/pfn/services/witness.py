@@ -61,7 +61,7 @@ class WitnessService:
         async with self._database.write() as connection:
             peer = await find_peer(connection, origin=origin)
             keys = [] if peer is None or peer.state is not PeerState.ACTIVE else [parse_verifier_key(peer.log_key)]
-            known = await get_witnessed(connection, origin)
+            known = await get_witnessed(connection, origin, lock=True)
             before = None if known is None else known.head
             checkpoint = judge_checkpoint(request, logs=keys, known=before)
             signature = cosign(request.note, self._cosigner, now)

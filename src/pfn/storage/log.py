@@ -5,10 +5,10 @@ the very moment it is there at all. A leaf is never changed or deleted. Of the t
 written as its tile grows; every root and proof is made of them, so nothing costs more as the log grows.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.errors import Code, PfnError
@@ -17,7 +17,7 @@ from pfn.protocol.log.edge import Edge, grow
 from pfn.protocol.log.merkle import leaf_hash, read_frontier
 from pfn.protocol.log.tile import Tile, cut_tile, edge_tiles, read_nodes, tiles_for_root
 from pfn.storage.dialect import insert_or
-from pfn.storage.schema import cosignatures, log_halts, log_heads, log_leaves, log_tiles, sources
+from pfn.storage.schema import cosignatures, log_halts, log_heads, log_leaves, log_tiles, mirrored_plugins, sources
 
 # Any constant will do that no other advisory lock here has. Always taken before the one of the events.
 _APPEND_LOCK = 7_311_990
@@ -59,6 +59,18 @@ class KeptLeaf:
 
     index: int
     leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRelease:
+    """A release's row, by its ``id``, and the leaf at the place in the log that it names."""
+
+    id: int
+    source_id: str
+    plugin_id: str
+    version: str
+    sha256: str
+    leaf: bytes | None
 
 
 async def append_leaves(connection: AsyncConnection, leaves: Sequence[NewLeaf], now: int) -> int:
@@ -131,6 +143,47 @@ async def list_leaves(connection: AsyncConnection, start: int, end: int) -> Sequ
     return [row[0] for row in await connection.execute(query.order_by(log_leaves.c.idx))]
 
 
+async def list_filed(connection: AsyncConnection, start: int, end: int) -> Sequence[NewLeaf]:
+    """Give leaves as ``list_leaves`` does, with what they are found by; a gap ends them."""
+    table = log_leaves
+    query = select(table).where(table.c.idx >= start, table.c.idx < end).order_by(table.c.idx)
+    rows = (await connection.execute(query)).all()
+    return [
+        NewLeaf(row.kind, row.leaf, row.source_id, row.plugin_id, row.version)
+        for index, row in enumerate(rows, start)
+        if row.idx == index
+    ]
+
+
+async def count_tiles(connection: AsyncConnection) -> int:
+    """Count the tiles of hashes, full and partial."""
+    count: int = (await connection.execute(select(func.count()).select_from(log_tiles))).scalar_one()
+    return count
+
+
+async def point_to_leaves(connection: AsyncConnection, source_id: str, places: Mapping[tuple[str, str], int]) -> None:
+    """Say where in the log the leaves of these releases, each (slug, version) of a source, stand."""
+    if not places:
+        return
+    table = mirrored_plugins
+    which = (
+        (table.c.source_id == source_id)
+        & (table.c.plugin_id == bindparam("slug"))
+        & (table.c.version == bindparam("numbered"))
+    )
+    rows = [{"slug": slug, "numbered": version, "place": place} for (slug, version), place in places.items()]
+    await connection.execute(update(table).where(which).values(log_index=bindparam("place")), rows)
+
+
+async def list_placed(connection: AsyncConnection, *, after: int, limit: int) -> list[PlacedRelease]:
+    """Give releases with their leaves, those with an id above ``after``."""
+    table = mirrored_plugins
+    columns = (table.c.id, table.c.source_id, table.c.plugin_id, table.c.version, table.c.sha256, log_leaves.c.leaf)
+    query = select(*columns).outerjoin(log_leaves, log_leaves.c.idx == table.c.log_index)
+    query = query.where(table.c.id > after).order_by(table.c.id).limit(limit)
+    return [PlacedRelease(*row) for row in await connection.execute(query)]
+
+
 async def find_leaves(
     connection: AsyncConnection, kind: str, source_id: str, plugins: Collection[str] | None = None
 ) -> Sequence[KeptLeaf]:
@@ -159,6 +212,12 @@ async def list_sources_to_log(connection: AsyncConnection, *, unlogged: bool) ->
             ~select(leaf.c.idx).where(leaf.c.source_id == sources.c.id, leaf.c.kind == "source").exists()
         )
     return [row[0] for row in await connection.execute(query)]
+
+
+async def list_heads(connection: AsyncConnection) -> Sequence[KeptHead]:
+    """Give every head that was signed, smallest first."""
+    rows = await connection.execute(select(log_heads).order_by(log_heads.c.size))
+    return [KeptHead(TreeHead(row.size, row.root), row.note, row.signed_at) for row in rows]
 
 
 async def put_head(connection: AsyncConnection, kept: KeptHead) -> None:

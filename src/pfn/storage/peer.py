@@ -8,8 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.peer import Peer, PeerPolicy, PeerState
 from pfn.domain.release import SignatureLevel
+from pfn.protocol.document import LARGEST_TIME
 from pfn.storage.dialect import insert_or
 from pfn.storage.schema import peer_leaves, peer_wants, peers, source_proposals
+
+# When what only a person, or another key document, can mend is tried again.
+NEVER = LARGEST_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Want:
     code: str | None = None
     details: str | None = None
     retry_count: int = 0
+
+    @property
+    def due_at(self) -> int | None:
+        """When it is tried next; None where only a person, or other keys, can mend it."""
+        return None if self.next_retry >= NEVER else self.next_retry
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ A release is inserted or refused by the database, never updated. ``plugins`` and
 row per plugin with its newest release, so that lists cost what they show and not what is stored.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
@@ -252,20 +252,6 @@ async def mark_releases(
     table = mirrored_plugins
     which = (table.c.source_id == source_id) & (table.c.plugin_id == plugin_id) & (table.c.version == version)
     await connection.execute(update(table).where(which).values(values))
-
-
-async def point_to_leaves(connection: AsyncConnection, source_id: str, places: Mapping[tuple[str, str], int]) -> None:
-    """Say where in the log the leaves of these releases, each (slug, version) of a source, stand."""
-    if not places:
-        return
-    table = mirrored_plugins
-    which = (
-        (table.c.source_id == source_id)
-        & (table.c.plugin_id == bindparam("slug"))
-        & (table.c.version == bindparam("numbered"))
-    )
-    rows = [{"slug": slug, "numbered": version, "place": place} for (slug, version), place in places.items()]
-    await connection.execute(update(table).where(which).values(log_index=bindparam("place")), rows)
 
 
 async def list_unlogged(connection: AsyncConnection, *, limit: int) -> list[tuple[Release, list[dict[str, object]]]]:

@@ -35,10 +35,10 @@ class LogEvidence:
     found_at: int
 
 
-async def get_witnessed(connection: AsyncConnection, origin: str) -> Witnessed | None:
-    """Find what was signed last of a log, and hold it for this transaction."""
-    query = select(witnessed).where(witnessed.c.origin == origin).with_for_update()
-    row = (await connection.execute(query)).first()
+async def get_witnessed(connection: AsyncConnection, origin: str, *, lock: bool = False) -> Witnessed | None:
+    """Find what was signed last of a log; ``lock`` holds it for this transaction."""
+    query = select(witnessed).where(witnessed.c.origin == origin)
+    row = (await connection.execute(query.with_for_update() if lock else query)).first()
     return None if row is None else Witnessed(row.origin, TreeHead(row.size, row.root), row.note, row.at)
 
 

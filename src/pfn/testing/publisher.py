@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.js_json import metadata_message
+from pfn.protocol.log.bundle import SignedMessage
 from pfn.protocol.strict_json import parse_json
 from pfn.publisher.documents import (
     NAMING_SCHEME,
@@ -127,6 +128,12 @@ class FakePublisher:
         self._announced[slug] = _Announced(release, signature)
         self.replace_zip(slug, version, honest if content is None else content)
         return self._zips[self.zip_path(slug, version)]
+
+    def sign_metadata(self, slug: str) -> SignedMessage:
+        """Sign what is announced of a plugin as v1 does, with the exact message."""
+        release = self._announced[slug].release
+        message = metadata_message(release.slug, release.name, release.version, release.description)
+        return SignedMessage(message, self.key.sign(message))
 
     def replace_zip(self, slug: str, version: str, content: bytes) -> None:
         """Serve other bytes for a version; nothing else changes."""

@@ -93,7 +93,7 @@ class BundleRefusedError(SecurityError):
 
 def verify_bundle(
     bundle: Bundle,
-    data: bytes,
+    data: bytes | None,
     wanted: Wanted,
     policy: Policy,
     *,
@@ -104,6 +104,7 @@ def verify_bundle(
 ) -> VerifiedBundle:
     """Verify the zip ``data`` by a bundle; ``now`` in Unix seconds, ``max_age`` of cosignatures in seconds.
 
+    Without ``data`` there is no check ``digests``, and nothing is said of any zip before its digests are compared.
     ``growth`` is the consistency proof from the remembered tree to the bundle's, where the log could be asked for it.
     Raises BundleRefusedError with the check's code: ``proof_incomplete`` and ``unsigned`` where a piece is missing, and
     what the functions for each check raise.
@@ -139,10 +140,11 @@ def verify_bundle(
         passed(_check_sequence(release, known.releases.get(leaf.slug), catalog, wanted))
     with _checking("newest", checks) as passed:
         passed(_check_newest(release, catalog, asked_for=wanted.version is not None))
-    with _checking("digests", checks) as passed:
-        digests = (hashlib.sha256(data).hexdigest(), hashlib.sha384(data).hexdigest())
-        check_artifact(release.statement, length=len(data), sha256=digests[0], sha384=digests[1])
-        passed(f"The zip has the {len(data)} bytes, the SHA-256 and the SHA-384 that the publisher signed.")
+    if data is not None:
+        with _checking("digests", checks) as passed:
+            digests = (hashlib.sha256(data).hexdigest(), hashlib.sha384(data).hexdigest())
+            check_artifact(release.statement, length=len(data), sha256=digests[0], sha384=digests[1])
+            passed(f"The zip has the {len(data)} bytes, the SHA-256 and the SHA-384 that the publisher signed.")
     with _checking("not_withdrawn", checks) as passed:
         passed(_check_withdrawn(bundle, leaf, catalog, checkpoint, wanted, now=now))
     return VerifiedBundle(

@@ -111,6 +111,7 @@ def _show_report(report: PeerReport, now: float) -> Json:
     return {
         **report.peer.to_json(),
         "missing": report.missing,
+        "untried": report.untried,
         "wants": [_show_want(want) for want in report.wants],
         "evidence": [_show_evidence(one) for one in report.evidence],
         "schedule": [show_due(due, now) for due in report.schedule],
@@ -128,7 +129,7 @@ def _show_want(want: Want) -> Json:
         "code": want.code,
         "details": want.details,
         "retry_count": want.retry_count,
-        "next_retry": want.next_retry,
+        "next_retry": want.due_at,
     }
 
 

@@ -76,7 +76,8 @@ async def source_status(grant: Reader, node: Node, source_id: SourceId) -> Json:
     """Tell a source's health, trust with its terms, verifications, syncs, failures, next retry and what it fills."""
     del grant
     report = show_report(await node.sources.report(source_id))
-    return {**report, "quota": (await node.quotas.measure(source_id)).to_json()}
+    quota = (await node.quotas.measure(source_id)).to_json()
+    return {**report, "quota": quota, "state_digest": (await node.state.held(source_id)).digest}
 
 
 @router.post("/verify-source")
@@ -159,13 +160,6 @@ async def remove_source(body: RemoveSource, grant: Writer, node: Node) -> Json:
         "subscriptions_ended": removal.subscriptions_ended,
         "releases_deleted": removal.releases_deleted,
     }
-
-
-@router.get("/evidence")
-async def list_evidence(grant: Writer, node: Node, source_id: SourceId) -> list[Json]:
-    """Give what a source signed that cannot all be honest: both sides, as they came."""
-    del grant
-    return [item.to_json() for item in await node.sources.evidence(source_id)]
 
 
 @router.post("/lift-gate")
