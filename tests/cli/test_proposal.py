@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +23,10 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[ServedNode, ServedNode]]:
 
 async def run(node: ServedNode, *arguments: str, code: int = 0) -> str:
     command = [PFN, "peer", *arguments, "--node", node.url, "--key", node.key]
-    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "COLUMNS": "300"}
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr
 

@@ -15,7 +15,8 @@ from pfn.protocol.log.cosignature import cosign
 from pfn.protocol.log.merkle import check_consistency, check_inclusion, leaf_hash
 from pfn.protocol.log.note import parse_note
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
-from pfn.services.log import LogService, choose_size
+from pfn.services.log import LogService
+from pfn.services.witnesses import choose_size
 from pfn.storage.database import Database
 from pfn.storage.log import Cosignature, NewLeaf, append_leaves, put_cosignature, read_head, resume_log
 from pfn.storage.peer import add_peer
@@ -94,6 +95,11 @@ async def test_a_database_that_was_set_back_halts_the_log_until_the_entries_are_
         await other.resume("operator")
     assert caught.value.code is Code.LOG_ROLLBACK
     assert await other.check() == reason
+    # An older tree than was shown is never shown; how the log stands is.
+    with pytest.raises(PfnError) as caught:
+        await other.checkpoint()
+    assert caught.value.code is Code.LOG_HALTED
+    assert (await other.standing()).origin == LOG.name
     # Put back exactly, by hand, all is well again.
     async with database.write() as connection:
         await resume_log(connection)

@@ -216,7 +216,7 @@ async def test_a_source_that_is_registered_later_is_found_in_what_was_read(a: Se
         ({"minimum_level": "metadata"}, {"one", "two", "plain"}),
         ({"minimum_trust": 0.9}, set()),
     ],
-    ids=str,
+    ids=lambda one: str(sorted(one) if isinstance(one, set) else one),
 )
 async def test_what_a_policy_takes(policy: dict[str, object], taken: set[str], offering: Offering):
     b, peer, names = offering

@@ -15,8 +15,8 @@ from pfn.domain.peer import Peer, PeerState
 from pfn.domain.schedule import Outcome, Result
 from pfn.outbound.peer import PeerClient
 from pfn.protocol.errors import Code, PfnError, SecurityError
-from pfn.protocol.log.checkpoint import Checkpoint, verify_checkpoint
-from pfn.protocol.log.note import parse_note, parse_verifier_key
+from pfn.protocol.log.checkpoint import parse_checkpoint, verify_checkpoint
+from pfn.protocol.log.note import Note, parse_note, parse_verifier_key
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.protocol.log.witness import (
     AddCheckpoint,
@@ -124,25 +124,30 @@ class CosigningService:
         await self._alarm(peer, f"{detail} It shows no tree that our key signed and that contradicts ours.")
         return Outcome(Result.UNCHANGED, _FAR_AWAY_S, DIVERGED)
 
-    async def _look(self, peer: Peer) -> Checkpoint | None:
+    async def _look(self, peer: Peer) -> Note | None:
         """Read the newest checkpoint of this log a witness knows; None unless our own key signed it."""
         body = await self._client.get_witnessed(peer.url, self._log.origin)
         if body is None:
             return None
         try:
-            return verify_checkpoint(parse_note(body), [self._log.key])
+            note = parse_note(body)
+            verify_checkpoint(note, [self._log.key])
         except PfnError as error:
             log.warning("witness_shows_wrong_note", witness=peer.url, code=error.code.slug)
             return None
+        return note
 
-    async def _compare(self, peer: Peer, shown: Checkpoint) -> Outcome | None:
+    async def _compare(self, peer: Peer, note: Note) -> Outcome | None:
         """Hold a tree that our key signed against ours: halt where it says more or other; None where all is well."""
+        shown = parse_checkpoint(note.text)
         own = (await self._log.sign()).head
         if shown.size > own.size:
             reason = (
                 f"{peer.url} has seen {shown.size} entries that this log signed; it has {own.size} now: "
                 "the database was set back. Bring the lost entries back from a peer: pfn log recover"
             )
+            # So that nobody resumes without what is missing.
+            await self._log.remember(note)
             await self._log.halt(reason, "log_rolled_back")
             return Outcome(Result.UNCHANGED, detail=Code.LOG_ROLLBACK.slug)
         async with self._database.read() as connection:

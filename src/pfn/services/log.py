@@ -10,18 +10,15 @@ back from a peer. A halted log still answers for what it has; nothing new is app
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import NODE, Activity, ActivityType, describe
-from pfn.domain.log import LogStanding, WitnessStanding
-from pfn.domain.peer import Peer, PeerState
+from pfn.domain.log import LogStanding
 from pfn.protocol.errors import Code, PfnError, SecurityError
-from pfn.protocol.log.checkpoint import Checkpoint, TreeHead, parse_checkpoint, sign_checkpoint
+from pfn.protocol.log.checkpoint import Checkpoint, TreeHead, parse_checkpoint, sign_checkpoint, verify_checkpoint
 from pfn.protocol.log.entry_bundle import write_entries
 from pfn.protocol.log.merkle import prove_consistency, prove_inclusion
 from pfn.protocol.log.note import (
@@ -38,11 +35,11 @@ from pfn.protocol.log.policy import DEFAULT_MAX_AGE, Policy, PolicyLog, Witness,
 from pfn.protocol.log.tile import TILE_WIDTH, Tile, read_nodes, tile_in, tiles_for_consistency, tiles_for_inclusion
 from pfn.services.clock import Clock
 from pfn.services.log_backfill import backfill
+from pfn.services.witnesses import choose_size, describe_witness, list_witnesses
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.identity import write_file
 from pfn.storage.log import (
-    Cosignature,
     KeptHead,
     count_leaves,
     get_head,
@@ -57,7 +54,6 @@ from pfn.storage.log import (
     read_tiles,
     resume_log,
 )
-from pfn.storage.peer import list_peers
 
 log = structlog.get_logger()
 
@@ -165,17 +161,42 @@ class LogService:
             self._last = kept.head
             return kept
 
+    async def remember(self, note: Note) -> None:
+        """Have the mark say that a tree was signed, from whoever the note came that bears this log's signature."""
+        head = verify_checkpoint(note, [self.key]).head
+        own = Note(note.text, tuple(one for one in note.signatures if one.name == self.origin))
+        await asyncio.to_thread(self._move_mark, head, write_note(own).decode())
+
     async def _sign(self, head: TreeHead) -> KeptHead:
         note = sign_checkpoint(Checkpoint(self.origin, head.size, head.root), self._signer)
         fresh = KeptHead(head, write_note(note).decode(), int(self._clock()))
         async with self._database.write() as connection:
             await put_head(connection, fresh)
-        await asyncio.to_thread(self._move_mark, fresh)
+        await asyncio.to_thread(self._move_mark, head, fresh.note)
         return fresh
 
+    async def newest(self) -> KeptHead | None:
+        """Give what ``sign`` does; None of a halted log that has signed nothing."""
+        try:
+            return await self.sign()
+        except PfnError as error:
+            if error.code is not Code.LOG_HALTED:
+                raise
+            return None
+
     async def checkpoint(self) -> bytes:
-        """Give the newest checkpoint, with the signatures of the witnesses that have seen it."""
-        return write_note(await self.cosigned((await self.sign()).head.size))
+        """Give the newest checkpoint, with the signatures of the witnesses that have seen it.
+
+        An older one than was shown before is never shown: others would call that a lie. Raises PfnError
+        (``log_halted``) while the log lacks what it signed.
+        """
+        kept = await self.sign()
+        marked = await asyncio.to_thread(self._read_mark)
+        if marked is not None and marked.size > kept.head.size:
+            raise PfnError(
+                Code.LOG_HALTED, f"The node's log has lost entries of the tree of {marked.size} that it signed."
+            )
+        return write_note(await self.cosigned(kept.head.size))
 
     async def cosigned(self, size: int) -> Note:
         """Give the signed checkpoint of a size with what witnesses signed of it. Raises PfnError (``not_found``)."""
@@ -194,16 +215,17 @@ class LogService:
         """
         async with self._database.read() as connection:
             found = await newest_cosignatures(connection, index + 1, limit=_LOOK_BACK)
-            operators = {one.name: one.operator for one in map(_describe, await list_witnesses(connection))}
+            operators = {one.name: one.operator for one in map(describe_witness, await list_witnesses(connection))}
         size = choose_size(found, operators, int(self._clock()) - DEFAULT_MAX_AGE)
         return await self.cosigned((await self.sign()).head.size if size is None else size)
 
     async def standing(self) -> LogStanding:
         """Give how the log stands and how far its witnesses have seen it."""
-        size = (await self.sign()).head.size
+        kept = await self.newest()
+        size = 0 if kept is None else kept.head.size
         async with self._database.read() as connection:
             witnesses = await list_witnesses(connection)
-        return LogStanding(self.origin, size, tuple(map(_describe, witnesses)), self._quorum)
+        return LogStanding(self.origin, size, tuple(map(describe_witness, witnesses)), self._quorum)
 
     async def policy(self) -> Policy:
         """Give what this node would have others ask of its log: its key, its witnesses, how many operators.
@@ -250,11 +272,11 @@ class LogService:
         marked = read_mark(self._mark)
         return None if marked is None else marked.head
 
-    def _move_mark(self, fresh: KeptHead) -> None:
+    def _move_mark(self, head: TreeHead, note: str) -> None:
         """Write a larger head to the mark; another process may have been further already."""
         marked = self._read_mark()
-        if marked is None or marked.size < fresh.head.size:
-            write_file(self._mark, fresh.note)
+        if marked is None or marked.size < head.size:
+            write_file(self._mark, note)
 
     def _event(self, action: str, sentence: str, actor: str = NODE) -> Activity:
         details = describe(action, sentence, origin=self.origin)
@@ -267,36 +289,3 @@ def read_mark(path: Path) -> Checkpoint | None:
         return parse_checkpoint(parse_note(path.read_bytes()).text)
     except FileNotFoundError:
         return None
-
-
-def choose_size(found: Sequence[Cosignature], operators: Mapping[str, str], since: int) -> int | None:
-    """Give the size most operators signed since a time, the largest of several; ``operators`` by witness."""
-    by_size: dict[int, list[Cosignature]] = defaultdict(list)
-    for one in found:
-        if one.witness in operators:
-            by_size[one.size].append(one)
-
-    def count(signed: Collection[Cosignature]) -> int:
-        return len({operators[one.witness] for one in signed})
-
-    return max(
-        by_size,
-        key=lambda size: (count([one for one in by_size[size] if one.at >= since]), count(by_size[size]), size),
-        default=None,
-    )
-
-
-async def list_witnesses(connection: AsyncConnection) -> list[Peer]:
-    """Give the peers that are asked to witness this node's log."""
-    return [peer for peer in await list_peers(connection, state=PeerState.ACTIVE) if peer.is_witness]
-
-
-def _describe(peer: Peer) -> WitnessStanding:
-    return WitnessStanding(
-        name=parse_verifier_key(peer.witness_key).name,
-        operator=peer.operator,
-        url=peer.url,
-        verifier_key=peer.witness_key,
-        size=peer.cosigned_size,
-        at=peer.cosigned_at,
-    )

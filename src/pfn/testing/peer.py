@@ -45,10 +45,18 @@ from pfn.protocol.log.cosignature import Cosigner
 from pfn.protocol.log.edge import Edge, grow
 from pfn.protocol.log.entry import AnyLeaf, ReleaseLeaf, SourceLeaf, write_leaf
 from pfn.protocol.log.entry_bundle import write_entries
-from pfn.protocol.log.merkle import Frontier, leaf_hash, prove_inclusion
+from pfn.protocol.log.merkle import Frontier, leaf_hash, prove_inclusion, read_frontier
 from pfn.protocol.log.note import Note, NoteSigner, write_note
 from pfn.protocol.log.proof import TlogProof
-from pfn.protocol.log.tile import TILE_WIDTH, Tile, cut_tile, parse_tile_path, read_nodes, tiles_for_inclusion
+from pfn.protocol.log.tile import (
+    TILE_WIDTH,
+    Tile,
+    cut_tile,
+    parse_tile_path,
+    read_nodes,
+    tiles_for_inclusion,
+    tiles_for_root,
+)
 from pfn.protocol.peer import NodeDescription, sign_peer_challenge
 from pfn.protocol.source_id import source_id
 from pfn.publisher.paths import SIGNATURE_SUFFIX
@@ -79,6 +87,8 @@ class FakePeer:
         self._shown: Checkpoint | None = None
         self._bundles: dict[tuple[str, str, str], tuple[int, Bundle]] = {}
         self._connections: set[Connection] = set()
+        self._grown_of: tuple[bytes, ...] = ()
+        self._grown: Mapping[Tile, bytes] = {}
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -178,7 +188,8 @@ class FakePeer:
         hashes = prove_inclusion(index, size, read_nodes(self._tiles(index, size), size))
         if self.spoil_proofs:
             hashes = tuple(hashlib.sha256(one).digest() for one in hashes)
-        proof = TlogProof(index, hashes, self.note(self._checkpoint(size)))
+        head = read_frontier(size, read_nodes({tile: self._grow()[tile] for tile in tiles_for_root(size)}, size))
+        proof = TlogProof(index, hashes, self.note(Checkpoint(self.signer.name, size, head.root)))
         shown = Bundle(
             bundle.sha256,
             statement=bundle.statement,
@@ -265,8 +276,15 @@ class FakePeer:
         return Answer(200, _JSON, json.dumps({"signature": signature}).encode())
 
     def _tiles(self, index: int, size: int) -> dict[Tile, bytes]:
-        grown = grow(Edge(), map(leaf_hash, self.entries[:size])).tiles
+        grown = self._grow()
         return {tile: grown[tile] for tile in tiles_for_inclusion(index, size)}
+
+    def _grow(self) -> Mapping[Tile, bytes]:
+        """Give all tiles of the present tree."""
+        entries = tuple(self.entries)
+        if entries != self._grown_of:
+            self._grown_of, self._grown = entries, grow(Edge(), map(leaf_hash, entries)).tiles
+        return self._grown
 
     def _show_tile(self, path: str) -> Answer:
         try:
@@ -277,8 +295,7 @@ class FakePeer:
                 if len(entries) == tile.width:
                     return Answer(200, _BYTES, write_entries(entries))
             else:
-                grown = grow(Edge(), map(leaf_hash, self.entries)).tiles
-                for one, hashes in grown.items():
+                for one, hashes in self._grow().items():
                     if (one.level, one.number) == (tile.level, tile.number) and one.width >= tile.width:
                         return Answer(200, _BYTES, cut_tile(hashes, tile))
         except PfnError:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,11 @@ from typing import Any
 import pytest
 from tests.support.log import read_log
 from tests.support.network import ServedNode, make_peers, serve_node
+from tests.support.node import PFN
 from tests.support.problem import assert_problem
 from tests.support.site import Time
 from tests.web.api.test_witness import ask
-from typer.testing import CliRunner
 
-from pfn.cli.main import app
 from pfn.client.bundle import verify_logged
 from pfn.protocol.ed25519 import PublicKey, SigningKey, parse_public_key
 from pfn.protocol.errors import Code
@@ -210,8 +210,8 @@ async def test_by_hand_from_the_node_to_the_verdict(
     await ask(ours, witness)
 
     def run(*words: str) -> str:
-        result = CliRunner().invoke(app, list(words))
-        assert result.exit_code == 0, result.output
+        result = subprocess.run([PFN, *words], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
         return result.stdout
 
     node = ("--node", ours.url)

@@ -149,5 +149,7 @@ async def test_a_node_set_back_with_its_mark_hears_of_it_from_its_witness(
         assert (await ask(mine, peer_id)).detail == Code.LOG_ROLLBACK.slug
         assert "set back" in (await mine.get("log"))["halted"]
         assert "log_rolled_back" in await mine.actions()
-        # It answers for what it has.
-        assert (await read_log(mine.http)).checkpoint.size > 0
+        # It shows no older tree than it showed, nor can it be resumed before the entries are back.
+        assert_problem(await mine.http.get("/log/checkpoint"), Code.LOG_HALTED)
+        assert_problem(await mine.post("log/resume"), Code.LOG_ROLLBACK)
+        assert (await mine.get("plugins"))["plugins"] == []
