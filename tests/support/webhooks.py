@@ -1,11 +1,12 @@
 """Webhooks with everything real but the time: their services on a database, and receivers on this machine."""
 
 import itertools
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 from typing import Any, Self
+from unittest.mock import patch
 
 import standardwebhooks
 from tests.outbound.raw_server import RawServer, Received, Script, reply
@@ -33,8 +34,7 @@ from pfn.storage.release import add_version_update
 from pfn.storage.source import add_source
 from pfn.storage.subscription import put_subscription
 
-# Receivers that use the standard's own library go by the real time.
-NOW = int(time.time())
+NOW = 1_800_000_000
 OPERATOR = Grant("key-of-operator", "operator", ADMIN_SCOPES)
 AGENCY = Grant("key-of-agency", "agency", SUBSCRIBER_SCOPES)
 STRANGER = Grant("key-of-stranger", "stranger", SUBSCRIBER_SCOPES)
@@ -84,9 +84,20 @@ class Receiver(RawServer):
         return [one.headers["webhook-id"] for one in self.received]
 
 
+def _clock_at(timestamp: str) -> type[datetime]:
+    class Held(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Held":
+            return cls.fromtimestamp(int(timestamp), tz)
+
+    return Held
+
+
 def believe(received: Received, secret: str) -> dict[str, Any]:
     """Read a message as a receiver does that uses the standard's own library. Raises what that raises."""
-    message: dict[str, Any] = standardwebhooks.Webhook(secret).verify(received.body, received.headers)
+    # The standard's own library goes by the real time; these messages are of the time the tests hold.
+    with patch("standardwebhooks.webhooks.datetime", _clock_at(received.headers["webhook-timestamp"])):
+        message: dict[str, Any] = standardwebhooks.Webhook(secret).verify(received.body, received.headers)
     return message
 
 
