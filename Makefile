@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock screenshots simulate sizes clean
+.PHONY: help setup demo demo-network test check format lock screenshots simulate sizes clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with every pinned, hashed dependency and the pfn command
 
@@ -19,6 +19,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 demo: $(STAMP) ## a publisher with real plugins and a node: registered, proven, mirrored, verified (ARGS=--once to exit)
 	@$(BIN)/python scripts/demo.py $(ARGS)
+
+demo-network: $(STAMP) ## three nodes, two publishers; one of each is killed, and a site can still update (ARGS=--once to exit)
+	@$(BIN)/python scripts/demo_network.py $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n auto $(ARGS)
@@ -47,4 +50,4 @@ lock: ## renew the pinned, hashed requirement files (needs uv)
 	scripts/lock.sh
 
 clean: ## remove .venv, caches and the demo's data
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .demo-network .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

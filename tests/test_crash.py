@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.node import RunningNode, start_node
+from tests.support.node import PFN, RunningNode, start_node
 from tests.support.worker import start_worker
 from tests.web.api.conftest import Api
 
@@ -51,12 +51,22 @@ def assert_whole(data: Path) -> set[tuple[str, str]]:
         mirrored = rows.execute("SELECT plugin_id, version, local_path, sha256 FROM mirrored_plugins").fetchall()
         listed = {row[0] for row in rows.execute("SELECT plugin_id FROM plugins")}
         updates = rows.execute("SELECT plugin_id, count(*) FROM version_updates GROUP BY plugin_id").fetchall()
+        placed = rows.execute("SELECT plugin_id, version, log_index FROM mirrored_plugins").fetchall()
+        logged = rows.execute("SELECT plugin_id, version, idx FROM log_leaves WHERE kind = 'release'").fetchall()
     for _, _, local_path, digest in mirrored:
         assert hashlib.sha256((data / "blobs" / local_path).read_bytes()).hexdigest() == digest
     # Every stored plugin is listed and was announced once, or the transaction was none.
     assert listed == {row[0] for row in mirrored}
     assert dict(updates) == dict.fromkeys(listed, 1)
+    # Visible exactly when logged: each release has one leaf, and each leaf its release.
+    assert sorted(placed) == sorted(logged)
     return {(row[0], row[1]) for row in mirrored}
+
+
+def assert_log_holds(data: Path) -> None:
+    """Look the whole log over as an operator does; what was signed before the kill is still there."""
+    done = subprocess.run([PFN, "log", "check", "--data", str(data)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_a_node_killed_anywhere_in_a_sync_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -71,10 +81,13 @@ async def test_a_node_killed_anywhere_in_a_sync_goes_on_where_it_was(tmp_path: P
         for _ in range(NODE_ROUNDS):
             async with started(data) as (node, api):
                 work = asyncio.create_task(api.post("subscribe", sourceId=source_id))
-                await asyncio.sleep(dice.uniform(0.0, 1.2))
+                await asyncio.sleep(dice.uniform(0.0, 0.6))
+                # Whoever reads the log meanwhile has its tree signed, which must then never be lost.
+                await asyncio.wait([asyncio.create_task(api.http.get("/log/checkpoint"))], timeout=0.6)
                 node.kill()
                 await asyncio.gather(work, return_exceptions=True)
             now = assert_whole(data)
+            await asyncio.to_thread(assert_log_holds, data)
             assert before <= now
             before = now
         async with started(data) as (_, api):
@@ -85,6 +98,7 @@ async def test_a_node_killed_anywhere_in_a_sync_goes_on_where_it_was(tmp_path: P
             assert not [sync for sync in status["syncs"] if sync["state"] == "running"]
             assert status["failures"] == []
         assert len(assert_whole(data)) == PLUGINS
+        await asyncio.to_thread(assert_log_holds, data)
 
 
 def make_due(data: Path, since: float) -> int:
@@ -140,6 +154,7 @@ async def test_workers_killed_anywhere_lose_nothing_and_leave_no_lease_stuck(tmp
             assert {one["result"] for one in status["verifications"]} == {"success"}
     async with started(data):
         assert list((data / "blobs" / "tmp").iterdir()) == []
+    await asyncio.to_thread(assert_log_holds, data)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")

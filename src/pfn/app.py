@@ -432,6 +432,7 @@ def build_app(prepared: Prepared, *, clock: Clock = time.time, on_ready: Callabl
             app.state.background = background
             app.state.worker = worker
             if worker is not None:
+                await services.cosigning.look_back()
                 await services.schedule.fill()
                 worker.start()
             if on_ready is not None:

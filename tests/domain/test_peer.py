@@ -3,9 +3,23 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.peers import NOW, describe_node, make_key, make_peer
 
-from pfn.domain.peer import ESTABLISHED, LIFE_CYCLE, PeerPolicy, PeerState, Terms, find_former, introduce
+from pfn.domain.peer import (
+    ESTABLISHED,
+    LIFE_CYCLE,
+    SETTLING_S,
+    Comparison,
+    PeerPolicy,
+    PeerState,
+    Take,
+    Terms,
+    compare_holdings,
+    find_former,
+    introduce,
+)
 from pfn.domain.release import SignatureLevel
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.log.checkpoint import TreeHead
@@ -117,3 +131,39 @@ def test_what_is_shown_of_a_peer():
     shown = replace(make_peer(), size=10, read_to=4).to_json()
     assert (shown["lag"], shown["state"], shown["witness"]) == (6, "active", True)
     assert shown["fingerprint"] == describe_node().identity_key.fingerprint
+
+
+@given(
+    take=st.sampled_from(["all", "chosen", "nothing"]),
+    sources=st.sets(st.sampled_from(["a@x.org", "b@x.org"])),
+    tags=st.sets(st.sampled_from(["forms", "seo"])),
+    level=st.sampled_from(list(SignatureLevel)),
+    minimum=st.sampled_from(list(SignatureLevel)),
+    has=st.sets(st.sampled_from(["forms", "mail"])),
+)
+def test_what_is_taken_could_be_wanted(
+    take: Take, sources: set[str], tags: set[str], level: SignatureLevel, minimum: SignatureLevel, has: set[str]
+):
+    """Before the tags are known; those of a release without a statement are nobody's word and do not count."""
+    policy = PeerPolicy(take, tuple(sources), tuple(tags), minimum_level=minimum)
+    counted = has if level is SignatureLevel.ARTIFACT else set()
+    if policy.wants("a@x.org", counted, level, 0.5):
+        assert policy.could_want("a@x.org", level)
+
+
+def test_two_nodes_that_differ_for_a_moment_are_no_news():
+    equal = compare_holdings(None, None, True, NOW)
+    assert equal == Comparison(True, NOW)
+    moved = compare_holdings(True, NOW, False, NOW + 60)
+    assert moved == Comparison(None, NOW + 60)
+    still = compare_holdings(None, NOW + 60, False, NOW + 120)
+    assert still == Comparison(None, NOW + 60)
+    assert compare_holdings(None, NOW + 60, True, NOW + 180) == Comparison(True, NOW + 180)
+
+
+def test_two_nodes_that_stay_different_are_news_once():
+    differ = compare_holdings(None, NOW, False, NOW + SETTLING_S)
+    assert differ == Comparison(False, NOW + SETTLING_S, is_news=True)
+    assert not compare_holdings(False, NOW, False, NOW + 9_000).is_news
+    assert compare_holdings(False, NOW, True, NOW + 9_000).is_news
+    assert compare_holdings(None, None, False, NOW) == Comparison(None, NOW)

@@ -170,9 +170,9 @@ async def test_a_witness_that_has_seen_more_halts_the_log(
     await asking.ask(peer.id)
     await set_back(database, peer, 4)
     (tmp_path / "log.mark").unlink()
-    restored = LogService(database, asking._clock, LOG, tmp_path / "log.mark")  # its own clock
+    restored = LogService(database, witness.clock, LOG, tmp_path / "log.mark")
     assert await restored.check() is None
-    outcome = await CosigningService(database, restored, witness, asking._clock).ask(peer.id)  # type: ignore[arg-type]
+    outcome = await CosigningService(database, restored, witness, witness.clock).ask(peer.id)  # type: ignore[arg-type]
     assert outcome.detail == Code.LOG_ROLLBACK.slug
     reason = await restored.halted()
     assert reason is not None
@@ -180,7 +180,7 @@ async def test_a_witness_that_has_seen_more_halts_the_log(
     assert (await actions(database))[-1] == "log_rolled_back"
     # Halted, it asks nobody any more.
     asked = len(witness.asked)
-    await CosigningService(database, restored, witness, asking._clock).ask(peer.id)  # type: ignore[arg-type]
+    await CosigningService(database, restored, witness, witness.clock).ask(peer.id)  # type: ignore[arg-type]
     assert len(witness.asked) == asked
 
 
@@ -191,9 +191,9 @@ async def test_a_log_that_went_another_way_is_halted_by_its_own_signature(
     await asking.ask(peer.id)
     await set_back(database, peer, 4)
     (tmp_path / "log.mark").unlink()
-    restored = LogService(database, asking._clock, LOG, tmp_path / "log.mark")  # its own clock
+    restored = LogService(database, witness.clock, LOG, tmp_path / "log.mark")
     await grow(database, 20, "another way")
-    outcome = await CosigningService(database, restored, witness, asking._clock).ask(peer.id)  # type: ignore[arg-type]
+    outcome = await CosigningService(database, restored, witness, witness.clock).ask(peer.id)  # type: ignore[arg-type]
     assert (outcome.detail, outcome.result) == (DIVERGED, Result.UNCHANGED)
     assert outcome.wait is not None
     assert outcome.wait > 6 * 86_400
@@ -331,3 +331,33 @@ async def test_who_is_no_witness_is_not_asked(
     await asking.ask(peer.id)
     await asking.ask(peer.id + 1)
     assert witness.asked == []
+
+
+async def test_a_restored_node_looks_back_before_it_goes_on(
+    database: Database, log: LogService, asking: CosigningService, witness: Witness, peer: Peer, tmp_path: Path
+) -> None:
+    await grow(database, 9)
+    await asking.ask(peer.id)
+    await asking.look_back()
+    assert await log.halted() is None
+    await set_back(database, peer, 4)
+    (tmp_path / "log.mark").unlink()
+    restored = LogService(database, witness.clock, LOG, tmp_path / "log.mark")
+    restarted = CosigningService(database, restored, witness, witness.clock)  # type: ignore[arg-type]
+    await restarted.look_back()
+    assert await restored.halted() is not None
+    # Nobody resumes without what is missing.
+    with pytest.raises(PfnError) as caught:
+        await restored.resume("operator")
+    assert caught.value.code is Code.LOG_ROLLBACK
+
+
+async def test_a_witness_that_is_away_delays_no_start(
+    database: Database, log: LogService, asking: CosigningService, witness: Witness, peer: Peer
+) -> None:
+    async def fail(url: str, origin: str) -> bytes | None:
+        raise PfnError(Code.PEER_UNREACHABLE, "The test took it away.")
+
+    witness.get_witnessed = fail  # type: ignore[method-assign]
+    await asking.look_back()
+    assert await log.halted() is None

@@ -3,12 +3,22 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
+from tests.support.peers import make_peer
 from tests.support.troubled import NOW, add_trouble
 
+from pfn.domain.peer import PeerState
+from pfn.domain.schedule import Work
+from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.doctor import Finding, examine_node
+from pfn.services.leaf import DIVERGED
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
 from pfn.storage.identity import load_identity
+from pfn.storage.log import halt_log
+from pfn.storage.peer import add_peer, change_peer
+from pfn.storage.schedule import put_due
+from pfn.storage.schema import schedule
 
 
 async def examine(data: Path, database: Database, *, min_free_bytes: int = 0) -> dict[str, Finding]:
@@ -49,3 +59,30 @@ async def test_a_disk_below_its_reserve_is_wrong(tmp_path: Path, database: Datab
     finding = (await examine(tmp_path / "node", database, min_free_bytes=2**62))["space"]
     assert finding.severity == "wrong"
     assert "min_free_bytes" in finding.sentence
+
+
+async def test_a_witness_that_is_behind_or_knows_another_tree_is_told(tmp_path: Path, database: Database) -> None:
+    async with database.write() as connection:
+        peer = await add_peer(connection, make_peer(7))
+        await change_peer(connection, peer.id, cosigned_at=NOW - DEFAULT_MAX_AGE - 1)
+        await put_due(connection, Work.WITNESS, str(peer.id), due_at=NOW, interval_s=3600)
+    finding = (await examine(tmp_path / "stale", database))["witnesses"]
+    assert (finding.severity, peer.url in finding.sentence) == ("warning", True)
+    async with database.write() as connection:
+        await change_peer(connection, peer.id, cosigned_at=NOW - 60)
+    assert (await examine(tmp_path / "fresh", database))["witnesses"].severity == "ok"
+    async with database.write() as connection:
+        await connection.execute(update(schedule).values(outcome=DIVERGED))
+    finding = (await examine(tmp_path / "other", database))["witnesses"]
+    assert (finding.severity, "another tree" in finding.sentence) == ("wrong", True)
+    async with database.write() as connection:
+        await change_peer(connection, peer.id, state=PeerState.SUSPENDED)
+    assert (await examine(tmp_path / "none", database))["witnesses"].severity == "ok"
+
+
+async def test_a_halted_log_is_wrong(tmp_path: Path, database: Database) -> None:
+    async with database.write() as connection:
+        await halt_log(connection, "A test halted it.", NOW)
+    finding = (await examine(tmp_path / "node", database))["log"]
+    assert finding.severity == "wrong"
+    assert "A test halted it." in finding.sentence

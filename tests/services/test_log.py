@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import delete, update
 from tests.protocol.log.trees import LOG, WITNESSES
 from tests.services.conftest import StandingClock
-from tests.support.peers import make_peer
+from tests.support.peers import make_key, make_peer
 
 from pfn.domain.peer import PeerState
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.checkpoint import verify_checkpoint
 from pfn.protocol.log.cosignature import cosign
 from pfn.protocol.log.merkle import check_consistency, check_inclusion, leaf_hash
-from pfn.protocol.log.note import parse_note
+from pfn.protocol.log.note import NoteSigner, parse_note
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.log import LogService
 from pfn.services.witnesses import choose_size
@@ -80,7 +80,9 @@ async def test_a_log_as_it_was_signed_is_not_halted(database: Database, log: Log
 async def test_a_database_that_was_set_back_halts_the_log_until_the_entries_are_back(
     database: Database, log: LogService, clock: StandingClock, tmp_path: Path
 ):
-    await grow(database, 9)
+    await grow(database, 4)
+    await log.sign()
+    await grow(database, 5, "later")
     await log.sign()
     await set_back(database, 4)
     other = LogService(database, clock, LOG, tmp_path / "log.mark")
@@ -103,7 +105,7 @@ async def test_a_database_that_was_set_back_halts_the_log_until_the_entries_are_
     # Put back exactly, by hand, all is well again.
     async with database.write() as connection:
         await resume_log(connection)
-        await append_leaves(connection, [NewLeaf("release", f"leaf {number}".encode()) for number in range(4, 9)], 5)
+        await append_leaves(connection, [NewLeaf("release", f"later {number}".encode()) for number in range(5)], 5)
     await other.resume("operator")
     assert await other.check() is None
 
@@ -229,3 +231,19 @@ async def test_the_quorum_counts_operators_and_wants_as_many_as_the_settings_say
     assert [witness.operator for witness in policy.witnesses] == ["Society 1", "Society 2"]
     assert not policy.is_met_by([policy.witnesses[0].name])
     assert policy.is_met_by([one.name for one in policy.witnesses])
+
+
+async def test_a_log_of_another_key_is_halted_before_anything_is_signed(
+    database: Database, log: LogService, clock: StandingClock, tmp_path: Path
+):
+    """The key's file was lost and made anew: what it would sign is not this log."""
+    await grow(database, 3)
+    kept = await log.sign()
+    other = LogService(database, clock, NoteSigner(LOG.name, make_key(77)), tmp_path / "log.mark")
+    reason = await other.check()
+    assert reason is not None
+    assert "log.key" in reason
+    assert await other.sign() == kept
+    # With the right key back, an operator resumes.
+    await log.resume("operator")
+    assert await log.check() is None

@@ -10,7 +10,7 @@ from tests.support.mesh import befriend, download, follow, peer_of, read, regist
 from tests.support.network import ServedNode, serve_node
 from tests.support.site import Time
 
-from pfn.domain.schedule import Result
+from pfn.domain.schedule import Result, Work
 from pfn.domain.verification import VerificationType
 from pfn.protocol.errors import PfnError
 from pfn.services.peer_mirror import PeerMirrorService
@@ -428,3 +428,62 @@ async def test_two_nodes_that_differ_say_so_when_neither_catches_up(a: ServedNod
     await read(b, peer)
     assert (await peer_of(b, peer)).equal is True
     assert (await b.actions()).count("peer_equal") == 1
+
+
+async def catch_up(b: ServedNode, peer_id: int, limit: int) -> list[tuple[int, int]]:
+    """Do runs until nothing is left to do, and give (entries to read, releases to take) after each."""
+    seen = []
+    for _ in range(limit):
+        await b.services.peer_syncs.run_now(peer_id)
+        row = await b.get(f"peers/{peer_id}")
+        seen.append((row["lag"], row["missing"]))
+        due = await b.services.schedule.find(Work.PEER, str(peer_id))
+        assert due is not None
+        # While there is more to do it is due at once, whatever the pace says.
+        assert (due.due_at <= b.clock()) == (seen[-1] != (0, 0))
+        if seen[-1] == (0, 0):
+            return seen
+    raise AssertionError(f"it did not catch up: {seen}")
+
+
+async def offer_many(peer: FakePeer, publisher: FakePublisherV2, count: int) -> str:
+    zips = {f"plugin-{number:05}": b"" for number in range(count)}
+    for slug in zips:
+        zips[slug] = publisher.add_plugin(slug, "1.0", listed=False)
+    publisher.renew_catalog()
+    source = peer.keep(publisher)
+    for slug, content in zips.items():
+        peer.offer(publisher, slug, "1.0", content)
+    return source
+
+
+async def test_catching_up_shows_how_far_it_is(b: ServedNode, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pfn.services.peer_sync.MOST_READS", 3)
+    monkeypatch.setattr("pfn.services.peer_sync.MOST_TAKES", 2)
+    monkeypatch.setattr("pfn.services.peer_mirror.BATCH", 10)
+    async with FakePeer() as peer, FakePublisherV2() as publisher:
+        for number in range(2_000):
+            peer.log(b'{"t":"test","v":{"number":%d}}' % number)
+        source = await offer_many(peer, publisher, 50)
+        await register(b, publisher)
+        peer_id = await befriend(b, peer, first="peers")
+        seen = await catch_up(b, peer_id, 20)
+    lags = [lag for lag, _ in seen]
+    assert lags == sorted(lags, reverse=True)
+    assert lags[:2] == [2_051 - 768, 2_051 - 1_536]
+    assert [missing for lag, missing in seen if lag == 0] == [30, 10, 0]
+    assert (await b.get("state", source=source))["count"] == 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_ten_thousand_releases_are_caught_up_with(b: ServedNode):
+    async with FakePeer() as peer, FakePublisherV2() as publisher:
+        source = await offer_many(peer, publisher, 10_000)
+        await register(b, publisher)
+        peer_id = await befriend(b, peer, first="peers")
+        seen = await catch_up(b, peer_id, 10)
+    missing = [count for _, count in seen]
+    assert missing == sorted(missing, reverse=True)
+    assert len(missing) > 2
+    assert (await b.get("state", source=source))["count"] == 10_000

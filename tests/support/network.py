@@ -86,7 +86,9 @@ async def serve_node(
                 assert not serving.done(), "the node did not start"
                 await asyncio.sleep(0.005)
             headers = {"Authorization": f"Bearer {key}"}
-            async with httpx.AsyncClient(base_url=given.address, headers=headers, timeout=60) as http:
+            # The address others know it by may be one that only they can resolve.
+            here = f"http://127.0.0.1:{given.port}"
+            async with httpx.AsyncClient(base_url=here, headers=headers, timeout=60) as http:
                 yield ServedNode(given.address, data, key, clock, prepared, app.state.services, database, http)
         finally:
             await database.close()

@@ -67,6 +67,7 @@ async def _work(settings: Settings, *, once: bool) -> "Sequence[Done]":
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     prepared = prepare(settings)
     async with open_services(prepared, time.time) as services:
+        await services.cosigning.look_back()
         await services.schedule.fill()
         worker = make_worker(services, settings)
         stopped = asyncio.create_task(stop.wait())

@@ -60,7 +60,8 @@ class LogPlace:
         if not self.n:
             return f"{entered} None of the {_count(self.of, 'witness', 'witnesses')} has seen it yet."
         behind = f"{_count(self.operators, 'operator', 'operators')} other than this node's"
-        return f"{entered} {self.n} of {_count(self.of, 'witness', 'witnesses')}, run by {behind}, have seen it there."
+        seen = f"{'has' if self.n == 1 else 'have'} seen it there"
+        return f"{entered} {self.n} of {_count(self.of, 'witness', 'witnesses')}, run by {behind}, {seen}."
 
     def to_json(self) -> dict[str, object]:
         """Give the members that answers about a release have."""

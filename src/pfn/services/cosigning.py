@@ -8,6 +8,9 @@ claims such things without a note that our key signed is not believed.
 Does not answer for being a witness; that is ``pfn.services.witness``.
 """
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from pfn.domain.activity import NODE, Activity, ActivityType, describe
@@ -28,6 +31,7 @@ from pfn.protocol.log.witness import (
 from pfn.services.clock import Clock
 from pfn.services.leaf import DIVERGED
 from pfn.services.log import LogService
+from pfn.services.witnesses import list_witnesses
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.log import Cosignature, KeptHead, forget_cosignatures, put_cosignature, read_head
@@ -39,6 +43,7 @@ log = structlog.get_logger()
 _FAR_AWAY_S = 7 * 86_400
 # Signatures are kept for as long as anybody could count them, and a while more.
 _KEEP_S = 7 * DEFAULT_MAX_AGE
+_LOOK_BACK_S = 5.0
 
 
 class CosigningService:
@@ -71,6 +76,29 @@ class CosigningService:
             return await self._diverge(peer, error.detail)
         await self._keep(peer, kept, cosigned)
         return Outcome(Result.UNCHANGED, detail=f"cosigned {kept.head.size}")
+
+    async def look_back(self) -> None:
+        """Ask the witnesses what they have seen before anything is appended: a restored node knows it from them alone.
+
+        Who does not answer soon is not waited for.
+        """
+        if await self._log.halted() is not None:
+            return
+        async with self._database.read() as connection:
+            peers = await list_witnesses(connection)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_BACK_S), asyncio.TaskGroup() as group:
+                for peer in peers:
+                    group.create_task(self._look_back(peer))
+
+    async def _look_back(self, peer: Peer) -> None:
+        try:
+            shown = await self._look(peer)
+        except PfnError as error:
+            log.info("witness_not_asked", witness=peer.url, code=error.code.slug, internal=error.internal)
+            return
+        if shown is not None:
+            await self._compare(peer, shown)
 
     async def _cosign(self, peer: Peer) -> tuple[KeptHead, Cosigned]:
         """Ask, once more from the size the witness names where it named one that we have too."""

@@ -14,13 +14,18 @@ from typing import Literal
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pfn.domain.schedule import Work
 from pfn.protocol.errors import PfnError
+from pfn.protocol.log.policy import DEFAULT_MAX_AGE
+from pfn.services.leaf import DIVERGED
+from pfn.services.witnesses import list_witnesses
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
 from pfn.storage.identity import IDENTITY_NAME, load_identity
 from pfn.storage.log import count_leaves, read_halt
 from pfn.storage.measure import count_webhooks, measure_blobs, measure_sources, measure_work
 from pfn.storage.release import newest_blobs
+from pfn.storage.schedule import list_due
 
 _SAMPLE = 50
 _OVERDUE_S = 3600
@@ -103,6 +108,7 @@ async def _examine_rows(database: Database, blobs: FileBlobStore, now: float) ->
                 await _examine_sources(connection),
                 await _examine_webhooks(connection),
                 await _examine_log(connection),
+                await _examine_witnesses(connection, now),
             ]
     except SQLAlchemyError as error:
         return [Finding("rows", "wrong", f"The database cannot be read: {error}")]
@@ -154,11 +160,10 @@ async def _examine_work(connection: AsyncConnection, now: float) -> list[Finding
 async def _examine_sources(connection: AsyncConnection) -> Finding:
     down = [source.id for source in await measure_sources(connection) if source.health == "down"]
     if down:
-        named = ", ".join(down[:_NAMED]) + (" and others" if len(down) > _NAMED else "")
         return Finding(
             "sources",
             "warning",
-            f"{len(down)} sources are down: {named}. What is mirrored is served; ask their publishers, "
+            f"{len(down)} sources are down: {_name(down)}. What is mirrored is served; ask their publishers, "
             "and see: pfn source show SOURCE",
         )
     return Finding("sources", "ok", "No source is down.")
@@ -169,6 +174,24 @@ async def _examine_log(connection: AsyncConnection) -> Finding:
     if reason is not None:
         return Finding("log", "wrong", f"The log is halted, so nothing new is taken in. {reason}")
     return Finding("log", "ok", f"The log has {await count_leaves(connection)} entries.")
+
+
+async def _examine_witnesses(connection: AsyncConnection, now: float) -> Finding:
+    witnesses = await list_witnesses(connection)
+    outcomes = {due.subject: due.outcome for due in await list_due(connection) if due.kind is Work.WITNESS}
+    diverged = [peer.url for peer in witnesses if outcomes.get(str(peer.id)) == DIVERGED]
+    if diverged:
+        sentence = f"{_name(diverged)} knows another tree of this node's log: one of the two was changed."
+        return Finding("witnesses", "wrong", f"{sentence} Ask its operator, and see: pfn log check")
+    stale = [peer.url for peer in witnesses if (peer.cosigned_at or 0) < now - DEFAULT_MAX_AGE]
+    if stale:
+        sentence = f"{_name(stale)} has not signed this node's log for a day, so proofs lack that signature."
+        return Finding("witnesses", "warning", f"{sentence} Ask its operator, and see: pfn log show")
+    return Finding("witnesses", "ok", f"{len(witnesses)} peers witness the log.")
+
+
+def _name(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
 
 
 async def _examine_webhooks(connection: AsyncConnection) -> Finding:

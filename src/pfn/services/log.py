@@ -90,6 +90,11 @@ class LogService:
             halted = await read_halt(connection)
             size = await count_leaves(connection)
             known = await read_head(connection, marked.size) if marked and marked.size <= size else None
+            kept = await newest_head(connection)
+        if halted is None and kept is not None and not self._is_ours(kept):
+            reason = "The log was signed with another key than the one in log.key; restore that from a backup."
+            await self.halt(reason)
+            return reason
         if halted is not None or marked is None or known == marked:
             return halted
         if known is None:
@@ -267,6 +272,12 @@ class LogService:
     async def _read_tiles(self, tiles: Iterable[Tile]) -> dict[Tile, bytes]:
         async with self._database.read() as connection:
             return await read_tiles(connection, tiles)
+
+    def _is_ours(self, kept: KeptHead) -> bool:
+        try:
+            return verify_checkpoint(parse_note(kept.note.encode()), [self.key]).head == kept.head
+        except PfnError:
+            return False
 
     def _read_mark(self) -> TreeHead | None:
         marked = read_mark(self._mark)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pfn.domain.release import Release
 from pfn.domain.source import Source, SourceStatus
 from pfn.protocol.dsse import parse_envelope
+from pfn.protocol.errors import Code
 from pfn.protocol.log.entry import (
     AnyLeaf,
     CatalogLeaf,
@@ -128,7 +129,9 @@ async def _list_evidence(connection: AsyncConnection, source_id: str, now: int) 
     return [
         evidence_leaf(one.kind, source_id, one.first, one.second, now, slug=one.plugin_id, version=one.version)
         for one in reversed(await list_evidence(connection, source_id))
-        if (hashlib.sha256(one.first).hexdigest(), hashlib.sha256(one.second).hexdigest()) not in said
+        # Other bytes at a peer prove nothing against the publisher.
+        if one.kind != Code.FIRST_SEEN_CONFLICT.slug
+        and (hashlib.sha256(one.first).hexdigest(), hashlib.sha256(one.second).hexdigest()) not in said
     ]
 
 

@@ -7,7 +7,7 @@ and that are stored already are not fetched again. What passed is written down a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -31,7 +31,7 @@ from pfn.services.sync_progress import SyncProgress
 from pfn.services.zip_check import ZipCheck
 from pfn.storage.blob_store import FileBlobStore, Temporary, storage_errors
 from pfn.storage.database import Database
-from pfn.storage.release import find_blob, mirrored_among, releases_among
+from pfn.storage.release import blobs_among, find_blob, mirrored_among, releases_among
 from pfn.storage.zip_verdict import find_verdict
 from pfn.wordpress.slug import is_slug
 from pfn.wordpress.version import is_version
@@ -114,9 +114,12 @@ class MirrorService:
         What is refused is not set apart: nothing says that those bytes are the publisher's. Raises as ``mirror``.
         """
         by_listing = {id(offer.listing): offer for offer in offers}
+        named = [one.listing.signed.verified.statement.sha256 for one in offers if one.listing.signed is not None]
+        async with self._database.read() as connection:
+            here = await blobs_among(connection, named)
 
         async def receive(listing: Listing, temporaries: list[Temporary]) -> Arrival | Refusal:
-            return await self._receive_offer(source, by_listing[id(listing)], temporaries)
+            return await self._receive_offer(source, by_listing[id(listing)], here, temporaries)
 
         listings = [offer.listing for offer in offers]
         return await self._take_in(source, listings, quota, progress, receive, set_apart=False)
@@ -219,10 +222,13 @@ class MirrorService:
         verdict = await self._zips.judge(temporary.path, blob.sha256)
         return self._judge(source, listing, signature, blob, verdict, temporary)
 
-    async def _receive_offer(self, source: Source, offer: Offer, temporaries: list[Temporary]) -> Arrival | Refusal:
-        listing = offer.listing
+    async def _receive_offer(
+        self, source: Source, offer: Offer, here: Collection[str], temporaries: list[Temporary]
+    ) -> Arrival | Refusal:
+        listing, signed = offer.listing, offer.listing.signed
         _check_names(listing)
-        stored = await self._find_stored(listing.signed) if listing.signed is not None else None
+        known = signed is not None and signed.verified.statement.sha256 in here
+        stored = await self._find_stored(signed) if signed is not None and known else None
         if stored is not None:
             return _withdraw(self._judge(source, listing, offer.signature, *stored, None), offer.yank)
         temporary = self._blobs.receive()

@@ -9,6 +9,7 @@ A yank or a revocation needs no look of its own: beside it stands the catalogue,
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -57,10 +58,10 @@ def read_leaves(first: int, leaves: Sequence[bytes]) -> list[tuple[int, AnyLeaf]
     """Read entries, each with its place; those of later versions, and broken ones, are passed over."""
     read: list[tuple[int, AnyLeaf]] = []
     for index, data in enumerate(leaves, start=first):
-        try:
+        with suppress(PfnError):
             read.append((index, parse_leaf(data)))
-        except PfnError as error:
-            log.info("entry_passed_over", index=index, code=error.code.slug, detail=error.detail)
+    if len(read) < len(leaves):
+        log.info("entries_passed_over", first=first, count=len(leaves) - len(read))
     return read
 
 

@@ -22,6 +22,7 @@ from pfn.outbound.fetch import Download
 from pfn.outbound.peer import PeerClient
 from pfn.outbound.publisher import PublisherClient
 from pfn.protocol.errors import Code, Fault, PfnError
+from pfn.protocol.log.bundle import Bundle
 from pfn.protocol.naming_scheme import asset_url
 from pfn.services.blob_search import Accuse, BlobSearch
 from pfn.services.clock import Clock
@@ -30,7 +31,7 @@ from pfn.services.dispute import record_dispute
 from pfn.services.evidence import record_evidence
 from pfn.services.mirror import MirrorService, Offer
 from pfn.services.peer_document import PeerDocuments
-from pfn.services.peer_offer import ContradictionError, PeerOffers, Proven, Standing
+from pfn.services.peer_offer import ContradictionError, PeerOffers, Proven, Shelf, Standing, prove
 from pfn.services.quota import QuotaService
 from pfn.services.room import Room
 from pfn.services.schedule import host_of
@@ -123,13 +124,21 @@ class PeerMirrorService:
             await self._fail([(want, held) for want in wants], source)
             return 0
         standing = await self._stand(peer, source)
+        shelf = await self._offers.load(peer, standing, wants)
         turns = asyncio.Semaphore(self._concurrency)
 
-        async def prove(want: Want) -> Proven | PfnError:
+        async def fetch(want: Want) -> Bundle | PfnError:
             async with turns:
-                return await self._prove(peer, standing, want)
+                try:
+                    return await self._offers.fetch(peer, want)
+                except PfnError as error:
+                    return error
 
-        outcomes = await asyncio.gather(*(prove(want) for want in wants))
+        bundles = await asyncio.gather(*(fetch(want) for want in wants))
+        outcomes = [
+            bundle if isinstance(bundle, PfnError) else await self._prove(peer, standing, want, bundle, shelf)
+            for want, bundle in zip(wants, bundles, strict=True)
+        ]
         for error in outcomes:
             if isinstance(error, PfnError) and _ends_the_run(error):
                 raise error
@@ -155,10 +164,12 @@ class PeerMirrorService:
             standing = await self._documents.standing(source)
         return standing
 
-    async def _prove(self, peer: Peer, standing: Standing, want: Want) -> Proven | PfnError:
+    async def _prove(
+        self, peer: Peer, standing: Standing, want: Want, bundle: Bundle, shelf: Shelf
+    ) -> Proven | PfnError:
         now = int(self._clock())
         try:
-            return await self._offers.prove(peer, standing, want, now)
+            return prove(peer, standing, want, bundle, shelf, now)
         except ContradictionError as error:
             async with self._database.write() as connection:
                 await record_evidence(

@@ -7,7 +7,7 @@ then the first that are seen, and another digest for a known version is a disput
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pfn.domain.peer import Peer
@@ -32,7 +32,7 @@ from pfn.services.catalog import is_blocked
 from pfn.services.signature import check_artifact_text
 from pfn.services.statement_row import believe_statement
 from pfn.storage.database import Database
-from pfn.storage.peer import Want, list_peer_leaves
+from pfn.storage.peer import Want, find_peer_leaves
 from pfn.storage.signed_document import StoredStatement, list_statements
 
 
@@ -65,6 +65,14 @@ class ContradictionError(SecurityError):
         self.version = version
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What is known of wants: the entries they came from, by place, and statements, by plugin in their order."""
+
+    entries: Mapping[int, bytes]
+    statements: Mapping[str, list[StoredStatement]]
+
+
 class PeerOffers:
     """Fetches and judges what peers have to show for a release."""
 
@@ -72,76 +80,95 @@ class PeerOffers:
         self._database = database
         self._client = client
 
-    async def prove(self, peer: Peer, standing: Standing, want: Want, now: int) -> Proven:
-        """Have a peer show what vouches for a release, and believe it.
+    async def load(self, peer: Peer, standing: Standing, wants: Sequence[Want]) -> Shelf:
+        """Give what is known of some wants of one source; of what a revoked key signed nothing is."""
+        slugs = {want.plugin_id for want in wants}
+        async with self._database.read() as connection:
+            entries = await find_peer_leaves(connection, peer.id, [want.idx for want in wants])
+            kept = await list_statements(connection, standing.source.id, slugs)
+        publisher = standing.publisher
+        statements: dict[str, list[StoredStatement]] = {slug: [] for slug in slugs}
+        for one in kept:
+            if publisher is None or not is_blocked(publisher, one.envelope, one.received_at):
+                statements[one.plugin_id].append(one)
+        return Shelf(entries, statements)
 
-        Raises PfnError: ``peer_unreachable``, ``peer_answer``; ``unsigned`` for a release without any signature;
-        SecurityError: ``log_signature``, ``log_inclusion``, ``leaf_mismatch`` where the peer contradicts its own log;
-        ``proof_incomplete``, ``downgrade``; what ``verify_statement`` raises; ``artifact_signature``,
-        ``signature_invalid``; ContradictionError.
-        """
+    async def fetch(self, peer: Peer, want: Want) -> Bundle:
+        """Have a peer show what vouches for a release. Raises PfnError: ``peer_unreachable``, ``peer_answer``."""
         bundle = await self._client.get_bundle(peer.url, want.source_id, want.plugin_id, want.version, lean=True)
         if bundle is None:
             raise PfnError(Code.PEER_ANSWER, f"{peer.url} serves {want.plugin_id} {want.version} no more.")
-        leaf = await self._check_entry(peer, want, bundle)
-        if leaf.statement is not None:
-            return await self._prove_signed(standing, want, bundle, now)
+        return bundle
+
+
+def prove(peer: Peer, standing: Standing, want: Want, bundle: Bundle, shelf: Shelf, now: int) -> Proven:
+    """Believe what a peer shows for a release; its statement is on the shelf then, and may vouch for older ones.
+
+    Raises PfnError: ``unsigned`` for a release without any signature; SecurityError: ``log_signature``,
+    ``log_inclusion``, ``leaf_mismatch`` where the peer contradicts its own log; ``proof_incomplete``, ``downgrade``;
+    what ``verify_statement`` raises; ``artifact_signature``, ``signature_invalid``; ContradictionError.
+    """
+    leaf = _check_entry(peer, want, bundle, shelf.entries.get(want.idx))
+    if leaf.statement is None:
         return _prove_metadata(standing, want, bundle)
+    known = shelf.statements[want.plugin_id]
+    proven = _prove_signed(standing, want, bundle, known, now)
+    if proven.statement is not None:
+        known.append(proven.statement)
+        known.sort(key=lambda one: one.head.sequence)
+    return proven
 
-    async def _check_entry(self, peer: Peer, want: Want, bundle: Bundle) -> ReleaseLeaf:
-        entry = bundle.release_entry
-        if entry is None:
-            raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows no log entry for what its log speaks of.")
-        async with self._database.read() as connection:
-            kept = list(await list_peer_leaves(connection, peer.id, want.idx, want.idx + 1))
-        # It may have logged the same release anew since; then that entry is proven to be in its log as well.
-        check_proof(peer, entry)
-        leaf = parse_leaf(entry.leaf)
-        named = (want.source_id, want.plugin_id, want.version, want.sha256, want.sha256)
-        if not isinstance(leaf, ReleaseLeaf):
-            raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows the log entry of something else.")
-        if (leaf.source, leaf.slug, leaf.version, leaf.sha256, bundle.sha256) != named:
-            raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows another release than its log speaks of.")
-        if entry.proof.index == want.idx and kept != [entry.leaf]:
-            raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows another entry {want.idx} than was read before.")
-        return leaf
 
-    async def _prove_signed(self, standing: Standing, want: Want, bundle: Bundle, now: int) -> Proven:
-        publisher, envelope = standing.publisher, bundle.statement
-        if envelope is None or bundle.signature is None:
-            raise SecurityError(Code.PROOF_INCOMPLETE, "The peer shows no statement, or no signature beside the zip.")
-        if publisher is None:
-            raise SecurityError(Code.DOCUMENT_GAP, f"No key document of {want.source_id} is known here yet.")
-        async with self._database.read() as connection:
-            kept = await list_statements(connection, want.source_id, [want.plugin_id])
-        sound = [one for one in kept if not is_blocked(publisher, one.envelope, one.received_at)]
-        verified = believe_statement(
-            envelope,
-            publisher,
-            slug=want.plugin_id,
-            version=want.version,
-            now=now,
-            catalog=standing.catalog,
-            kept=[parse_envelope(one.envelope) for one in sound],
-        )
-        statement = verified.statement
-        body = write_envelope(envelope)
-        _compare(statement.version, verified.head, statement.sha256, statement.previous, body, sound)
-        if statement.sha256 != want.sha256:
-            raise SecurityError(Code.LEAF_MISMATCH, "The peer's log entry names other bytes than the statement.")
-        url = _find_url(standing.catalog, want, envelope)
-        signed = SignedListing(verified, body, url or "")
-        signature = check_artifact_text(signed, base64.b64encode(bundle.signature.signature).decode("ascii"))
-        listing = Listing(
-            slug=statement.slug,
-            name=statement.name,
-            version=statement.version,
-            description=statement.description or None,
-            tags=statement.tags,
-            signed=signed,
-            statement=verified.payload_hash,
-        )
-        return Proven(want, listing, signature, StoredStatement(want.plugin_id, want.version, verified.head, body, now))
+def _check_entry(peer: Peer, want: Want, bundle: Bundle, kept: bytes | None) -> ReleaseLeaf:
+    entry = bundle.release_entry
+    if entry is None:
+        raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows no log entry for what its log speaks of.")
+    # It may have logged the same release anew since; then that entry is proven to be in its log as well.
+    check_proof(peer, entry)
+    leaf = parse_leaf(entry.leaf)
+    named = (want.source_id, want.plugin_id, want.version, want.sha256, want.sha256)
+    if not isinstance(leaf, ReleaseLeaf):
+        raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows the log entry of something else.")
+    if (leaf.source, leaf.slug, leaf.version, leaf.sha256, bundle.sha256) != named:
+        raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows another release than its log speaks of.")
+    if entry.proof.index == want.idx and kept != entry.leaf:
+        raise SecurityError(Code.LEAF_MISMATCH, f"{peer.url} shows another entry {want.idx} than was read before.")
+    return leaf
+
+
+def _prove_signed(standing: Standing, want: Want, bundle: Bundle, kept: Sequence[StoredStatement], now: int) -> Proven:
+    publisher, envelope = standing.publisher, bundle.statement
+    if envelope is None or bundle.signature is None:
+        raise SecurityError(Code.PROOF_INCOMPLETE, "The peer shows no statement, or no signature beside the zip.")
+    if publisher is None:
+        raise SecurityError(Code.DOCUMENT_GAP, f"No key document of {want.source_id} is known here yet.")
+    verified = believe_statement(
+        envelope,
+        publisher,
+        slug=want.plugin_id,
+        version=want.version,
+        now=now,
+        catalog=standing.catalog,
+        kept=[parse_envelope(one.envelope) for one in kept],
+    )
+    statement = verified.statement
+    body = write_envelope(envelope)
+    _compare(statement.version, verified.head, statement.sha256, statement.previous, body, kept)
+    if statement.sha256 != want.sha256:
+        raise SecurityError(Code.LEAF_MISMATCH, "The peer's log entry names other bytes than the statement.")
+    url = _find_url(standing.catalog, want, envelope)
+    signed = SignedListing(verified, body, url or "")
+    signature = check_artifact_text(signed, base64.b64encode(bundle.signature.signature).decode("ascii"))
+    listing = Listing(
+        slug=statement.slug,
+        name=statement.name,
+        version=statement.version,
+        description=statement.description or None,
+        tags=statement.tags,
+        signed=signed,
+        statement=verified.payload_hash,
+    )
+    return Proven(want, listing, signature, StoredStatement(want.plugin_id, want.version, verified.head, body, now))
 
 
 def check_proof(peer: Peer, entry: LoggedEntry) -> None:

@@ -138,6 +138,13 @@ async def list_peer_leaves(connection: AsyncConnection, peer_id: int, start: int
     return [row[0] for row in await connection.execute(query)]
 
 
+async def find_peer_leaves(connection: AsyncConnection, peer_id: int, places: Sequence[int]) -> dict[int, bytes]:
+    """Map those of these places of which the leaf of a peer's log is kept to the leaf."""
+    table = peer_leaves
+    query = select(table.c.idx, table.c.leaf).where(table.c.peer_id == peer_id, table.c.idx.in_(places))
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
 async def put_want(connection: AsyncConnection, want: Want) -> None:
     """Record a want, or how the last try for it went."""
     values = {column.name: getattr(want, column.name) for column in peer_wants.columns}

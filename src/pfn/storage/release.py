@@ -139,6 +139,12 @@ async def measure_source(connection: AsyncConnection, source_id: str) -> tuple[i
     return counts[0], counts[1]
 
 
+async def blobs_among(connection: AsyncConnection, digests: Collection[str]) -> set[str]:
+    """Give those of these SHA-256 whose bytes are stored and, as far as is known, what they were."""
+    query = select(blobs.c.sha256).where(blobs.c.sha256.in_(digests), blobs.c.corrupt_at.is_(None))
+    return {row[0] for row in await connection.execute(query)}
+
+
 async def find_blob(connection: AsyncConnection, sha256: str) -> Blob | None:
     """Find stored bytes that, as far as is known, are what they were."""
     columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)

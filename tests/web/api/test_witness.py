@@ -121,7 +121,7 @@ async def test_a_release_shows_who_has_seen_it(ours: ServedNode, theirs: ServedN
     assert await witnessed() == {"n": 1, "of": 1, "operators": 1, "is_quorum": 1}
     assert (await ours.http.get("/federation/plugins")).headers["etag"] != etag
     page = await ours.http.get(f"/plugins/{source_id}/hello")
-    assert "1 of 1 witness, run by 1 operator other than this node&#39;s, have seen it there." in page.text
+    assert "1 of 1 witness, run by 1 operator other than this node&#39;s, has seen it there." in page.text
     # A peer that is one no more is no witness.
     await ours.post(f"peers/{peer_id}/suspend", reason="a test")
     assert await witnessed() == {"n": 0, "of": 0, "operators": 0, "is_quorum": 0}
