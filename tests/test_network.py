@@ -40,7 +40,7 @@ from pfn.testing.publisher_v2 import FakePublisherV2
 NAMES = ("a", "b", "c")
 PLUGINS = ("one", "two")
 STEPS = 24
-MOST_ROUNDS = 8
+MOST_ROUNDS = 20
 FEW, MANY = 2, int(os.environ.get("PFN_NETWORK_SEEDS", "2"))
 
 
@@ -262,11 +262,13 @@ async def run_schedule(seed: int, data: Path, patch: pytest.MonkeyPatch) -> None
         await check_everything(mesh)
 
 
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("seed", range(FEW))
 async def test_a_mended_network_comes_to_hold_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     await run_schedule(seed, tmp_path, monkeypatch)
 
 
+@pytest.mark.timeout(420)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(FEW, FEW + MANY))
 async def test_many_schedules_end_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

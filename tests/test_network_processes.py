@@ -108,6 +108,7 @@ def count_asked(publisher: FakePublisherV2) -> int:
     return sum(request.path.endswith(".zip") for request in publisher.requests)
 
 
+@pytest.mark.timeout(420)
 @pytest.mark.slow
 async def test_what_one_node_mirrors_reaches_the_others_through_kills_and_without_its_publisher(tmp_path: Path) -> None:
     async with started(tmp_path) as (a, b, c):
