@@ -1,11 +1,13 @@
 """Fixtures of every test: databases of both kinds, and a real node to talk to."""
 
+import logging
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, make_url, text
 from tests.support.node import RunningNode, run_node
 from tests.support.postgres import run_postgres
@@ -15,6 +17,16 @@ from pfn.storage.database import Database, sqlite_url
 from pfn.storage.migrate import migrate
 
 __all__ = ["real_plugins"]
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Give each test the logging it began with: a command that ran inside a test sets up its own for the process."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

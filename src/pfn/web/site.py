@@ -79,6 +79,7 @@ def build_site(
         schedule.router,
         subscription.router,
         release.router,
+        blob.router,
         quarantine.router,
         activity.router,
         feed.router,
@@ -91,7 +92,6 @@ def build_site(
         proposal.router,
         state.router,
         evidence.router,
-        blob.router,
         access.router,
         operations.make_router(metrics, open_metrics=open_metrics),
     )
