@@ -66,6 +66,7 @@ from pfn.services.room import Room
 from pfn.services.schedule import ScheduleService, make_paces
 from pfn.services.session import SessionService
 from pfn.services.signed_listing import SignedListingService
+from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
@@ -240,6 +241,7 @@ async def open_services(prepared: Prepared, clock: Clock) -> AsyncIterator[Servi
         # Rows that are elsewhere may have other folders' workers on them.
         if await services.log.check() is None:
             await services.log.backfill()
+        await services.slugs.fill()
         await pick_up(services, alone=folder.alone and prepared.settings.database_url is None)
         await folder.share()
         yield services
@@ -376,6 +378,7 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                 schedule=schedule,
                 statements=statements,
                 sessions=SessionService(database, access, clock),
+                slugs=SlugService(database, clock),
                 sources=sources,
                 state=state,
                 subscriptions=SubscriptionService(

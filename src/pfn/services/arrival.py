@@ -20,6 +20,7 @@ from pfn.services.clock import Clock
 from pfn.services.custody import hold_custody
 from pfn.services.quota import quota_warning
 from pfn.services.release_log import Entry, log_releases, logged_among
+from pfn.services.slug import claim_new_slugs
 from pfn.services.sync_progress import SyncProgress
 from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore, Temporary
@@ -120,7 +121,8 @@ async def _insert(
     connection: AsyncConnection, source: Source, fresh: Sequence[Arrival], more: Sequence[Activity], now: int
 ) -> None:
     newest = await newest_versions(connection, source.id, [one.release.plugin_id for one in fresh])
-    events = list(more)
+    unlisted = [one.release.plugin_id for one in fresh if one.release.plugin_id not in newest]
+    events = [*more, *await claim_new_slugs(connection, source, unlisted, now)]
     for arrival in fresh:
         release = arrival.release
         await add_release(connection, release, arrival.verdict)

@@ -28,6 +28,7 @@ from pfn.services.recovery import RecoveryService
 from pfn.services.release import ReleaseService
 from pfn.services.schedule import ScheduleService
 from pfn.services.session import SessionService
+from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
@@ -70,6 +71,7 @@ class Services:
     releases: ReleaseService
     schedule: ScheduleService
     sessions: SessionService
+    slugs: SlugService
     sources: SourceService
     state: StateService
     statements: StatementService

@@ -13,9 +13,13 @@ from pfn.services.clock import Clock
 from pfn.services.verification import unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
+from pfn.storage.offer import list_without_offer
 from pfn.storage.plugin import PluginQuery, list_plugins
+from pfn.storage.release import refresh_newest
 from pfn.storage.slug import claim_slugs, get_holder, list_contests, list_holders, list_unheld_claims, pin_slug
 from pfn.storage.source import get_source
+
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,12 @@ async def claim_new_slugs(
     Within the transaction that lists the plugins; its caller records the events.
     """
     events = []
-    for contest in await claim_slugs(connection, source.id, slugs, now, decided_by=NODE):
-        holder = await get_holder(connection, contest.slug)
-        assert holder is not None  # somebody holds it, or it were no contest
+    for contest, holder in await claim_slugs(connection, source.id, slugs, now, decided_by=NODE):
         sentence = (
-            f"{source.id} has a plugin {contest.slug!r}, for which {holder.source_id} speaks already. It is held back "
-            f"where only slugs are known. To let it speak instead: pfn slug pin {contest.slug} {source.id}"
+            f"{source.id} has a plugin {contest.slug!r}, for which {holder} speaks already. It is held back where only "
+            f"slugs are known. To let it speak instead: pfn slug pin {contest.slug} {source.id}"
         )
-        details = describe("slug_contested", sentence, holder=holder.source_id)
+        details = describe("slug_contested", sentence, holder=holder)
         events.append(source_event(source, now, details, plugin_id=contest.slug))
     return events
 
@@ -54,8 +56,13 @@ class SlugService:
         self._clock = clock
 
     async def fill(self) -> int:
-        """Elect who speaks for the slugs nobody holds, in a database from before; give how many were elected."""
+        """Elect who speaks for the slugs nobody holds, in a database from before; give how many were elected.
+
+        What such a database says of newest releases is completed too.
+        """
         now = int(self._clock())
+        while await self._fill_offers():
+            pass
         async with self._database.write() as connection:
             claims = await list_unheld_claims(connection)
             elected = {slug: elect(of_slug) for slug, of_slug in claims.items()}
@@ -65,6 +72,13 @@ class SlugService:
                     for other in claims[slug]:
                         await claim_slugs(connection, other.source_id, [slug], now, decided_by=NODE)
         return sum(winner is not None for winner in elected.values())
+
+    async def _fill_offers(self) -> int:
+        async with self._database.write() as connection:
+            missing = await list_without_offer(connection, _AT_ONCE)
+            for source_id, slug in missing:
+                await refresh_newest(connection, source_id, slug)
+        return len(missing)
 
     async def show(self, slug: str) -> SlugReport:
         """Give who speaks for a slug. Raises PfnError (``plugin_unknown``)."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pfn.domain.offer import kind_of, make_offer
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.zip_verdict import RULES, ZipVerdict
 from pfn.storage.dialect import insert_or
@@ -73,6 +74,8 @@ async def point_newest(connection: AsyncConnection, release: Release) -> None:
         "newest_version": release.version,
         "updated_at": release.mirror_date,
         "search_text": " ".join(words).casefold(),
+        "kind": kind_of(release),
+        "offer": make_offer(release).to_json(),
     }
     key = ("source_id", "plugin_id")
     await connection.execute(

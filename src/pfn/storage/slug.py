@@ -10,28 +10,27 @@ from pfn.domain.source import SourceStatus
 from pfn.storage.dialect import insert_or
 from pfn.storage.schema import mirrored_plugins, slug_contests, slugs, sources
 
+_AT_ONCE = 500
+
 
 async def claim_slugs(
     connection: AsyncConnection, source_id: str, wanted: Iterable[str], now: int, *, decided_by: str
-) -> list[Contest]:
-    """Let a source hold the slugs nobody holds; give those another source holds and that it newly contests."""
-    contests = []
-    for slug in sorted(set(wanted)):
-        await connection.execute(
-            insert_or(connection, slugs)
-            .values(slug=slug, source_id=source_id, since=now, decided_by=decided_by)
-            .on_conflict_do_nothing()
-        )
-        holder = (await connection.execute(select(slugs.c.source_id).where(slugs.c.slug == slug))).scalar_one()
-        if holder != source_id:
-            contest = Contest(slug, source_id, now, "held")
-            made = insert_or(connection, slug_contests).values(
-                slug=slug, source_id=source_id, found_at=now, state=contest.state
-            )
-            asked = made.on_conflict_do_nothing().returning(slug_contests.c.slug)
-            if (await connection.execute(asked)).first():
-                contests.append(contest)
-    return contests
+) -> list[tuple[Contest, str]]:
+    """Let a source hold the slugs nobody holds; give those it newly contests, each with the source that holds it."""
+    names = sorted(set(wanted))
+    contested: list[tuple[Contest, str]] = []
+    for start in range(0, len(names), _AT_ONCE):
+        chunk = names[start : start + _AT_ONCE]
+        rows = [{"slug": slug, "source_id": source_id, "since": now, "decided_by": decided_by} for slug in chunk]
+        await connection.execute(insert_or(connection, slugs).values(rows).on_conflict_do_nothing())
+        query = select(slugs.c.slug, slugs.c.source_id).where(slugs.c.slug.in_(chunk), slugs.c.source_id != source_id)
+        holders = {row[0]: row[1] for row in await connection.execute(query)}
+        if holders:
+            late = [{"slug": slug, "source_id": source_id, "found_at": now} for slug in sorted(holders)]
+            made = insert_or(connection, slug_contests).values(late).on_conflict_do_nothing()
+            new = {row[0] for row in await connection.execute(made.returning(slug_contests.c.slug))}
+            contested += [(Contest(slug, source_id, now, "held"), holders[slug]) for slug in sorted(new)]
+    return contested
 
 
 async def get_holder(connection: AsyncConnection, slug: str) -> Holder | None:

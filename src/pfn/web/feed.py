@@ -17,7 +17,7 @@ from pfn.domain.feed import Entry, Feed, write_atom, write_json_feed
 from pfn.services.node import Services
 from pfn.web.access import Node
 from pfn.web.activity_query import Wanted
-from pfn.web.pages.template import plugin_path, source_path
+from pfn.web.links import plugin_path, source_path
 from pfn.web.strict_route import StrictRoute
 from pfn.web.validator import make_etag, not_modified
 

@@ -13,10 +13,11 @@ from pfn.services.node import Services
 from pfn.services.ownership import V2_FEATURE
 from pfn.services.verification import Probe
 from pfn.web.access import Node, Tasks
+from pfn.web.links import source_path
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import Submission, ToWrite
-from pfn.web.pages.template import go_to, render, source_path
+from pfn.web.pages.template import go_to, render
 from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)

@@ -12,10 +12,11 @@ from pfn.protocol.errors import PfnError
 from pfn.services.access import require
 from pfn.services.source import SourceOverview
 from pfn.web.access import Node, Tasks
+from pfn.web.links import source_path
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToWrite
-from pfn.web.pages.template import go_to, render, source_path
+from pfn.web.pages.template import go_to, render
 from pfn.web.pages.viewer import Seen, Viewer
 
 router = APIRouter(include_in_schema=False)

@@ -6,9 +6,10 @@ from pfn.domain.access import Scope
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.access import require
 from pfn.web.access import Node
+from pfn.web.links import source_path
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToWrite
-from pfn.web.pages.template import go_to, render, source_path
+from pfn.web.pages.template import go_to, render
 from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)

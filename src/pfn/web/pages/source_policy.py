@@ -4,8 +4,9 @@ from fastapi import APIRouter, Response
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.web.access import Node
+from pfn.web.links import source_path
 from pfn.web.pages.submission import ToWrite
-from pfn.web.pages.template import go_to, source_path
+from pfn.web.pages.template import go_to
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from pfn.domain.sync import Sync
 from pfn.services.sync import SyncOutcome
 from pfn.web.access import Node, Tasks
+from pfn.web.links import source_path
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.submission import ToMirror
-from pfn.web.pages.template import go_to, source_path
+from pfn.web.pages.template import go_to
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,11 +12,12 @@ from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.services.node import Services
 from pfn.services.subscription import Preview
 from pfn.web.access import Node, Tasks
+from pfn.web.links import source_path
 from pfn.web.pages.filter_form import field_of, read_fields, to_filters
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.source_sync import describe_sync
 from pfn.web.pages.submission import Submission, ToSubscribe
-from pfn.web.pages.template import go_to, render, source_path
+from pfn.web.pages.template import go_to, render
 
 router = APIRouter(include_in_schema=False)
 

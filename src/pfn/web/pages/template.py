@@ -1,7 +1,5 @@
 """Render a page: one environment, strict about what is missing, and every value made harmless as it is printed."""
 
-from urllib.parse import quote
-
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,21 +9,12 @@ from pfn.domain.source import SourceStatus
 from pfn.services.node import Services
 from pfn.web.access import get_services
 from pfn.web.headers import CONTENT_SECURITY_POLICY
+from pfn.web.links import plugin_path, source_path
 from pfn.web.pages import text, words
 from pfn.web.pages.assets import asset_url
 from pfn.web.pages.glyph import draw_glyph
 from pfn.web.pages.note import drop_note, leave_note, read_note
 from pfn.web.pages.viewer import Viewer
-
-
-def source_path(source_id: str) -> str:
-    """Give the address of a source's page."""
-    return f"/sources/{quote(source_id, safe='@:')}"
-
-
-def plugin_path(source_id: str, slug: str) -> str:
-    """Give the address of a plugin's page."""
-    return f"/plugins/{quote(source_id, safe='@:')}/{quote(slug, safe='')}"
 
 
 def _make_environment() -> Environment:

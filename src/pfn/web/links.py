@@ -1,0 +1,18 @@
+"""Where things are below the node's address; one spelling for pages, feeds and every client's view."""
+
+from urllib.parse import quote
+
+
+def source_path(source_id: str) -> str:
+    """Give the path of a source's page."""
+    return f"/sources/{quote(source_id, safe='@:')}"
+
+
+def plugin_path(source_id: str, slug: str) -> str:
+    """Give the path of a plugin's page."""
+    return f"/plugins/{quote(source_id, safe='@:')}/{quote(slug, safe='')}"
+
+
+def zip_path(source_id: str, slug: str, version: str) -> str:
+    """Give the path of one release's zip, which never changes; ``.sig`` is beside it."""
+    return f"/dl/{quote(source_id, safe='@:')}/{slug}/{slug}.{quote(version, safe='')}.zip"
