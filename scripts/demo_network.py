@@ -188,11 +188,11 @@ def show(servers: ExitStack, *, once: bool) -> None:
     first.create()
     second.create()
 
-    step("Three nodes")
+    step("Three nodes, each with an admin key of its own, that the commands below carry in PFN_KEY")
     for node in nodes:
         node.create()
 
-    step("They become peers of each other: one side adds, the other proves its key and accepts")
+    step("They become peers of each other: one operator adds, both nodes prove their keys, the other operator accepts")
     for one, other in combinations(nodes, 2):
         one.meet(other)
 
@@ -203,7 +203,9 @@ def show(servers: ExitStack, *, once: bool) -> None:
     pin = next(row["public_key"] for row in a.ask("source", "list") if row["id"] == first.source)
 
     step("Each node reads its peers' logs and takes what it lacks, until all three hold the same")
+    print("  It does so by itself every few minutes; here it is told to: pfn peer sync ID", flush=True)
     show_same(nodes)
+    c.call("peer", "list")
     c.call("plugins", "--sort", "name")
 
     step("Each one's log is witnessed by the two others")
@@ -229,6 +231,10 @@ def show(servers: ExitStack, *, once: bool) -> None:
     step("It is what the publisher signed: proven offline, without the publisher and without node A")
     proof, policy = DEMO / "proof.json", DEMO / "policy.txt"
     policy.write_text(c.ask("log", "show")["policy"])
+    print(
+        "  policy.txt wants node C's log, with one other operator behind it; the pin is the publisher's root key.",
+        flush=True,
+    )
     check = ("verify", "--bundle", str(proof), str(update), "--policy", str(policy), "--pin", pin)
     await_true("no other operator witnessed the new release", lambda: is_proven(c, first.source, slug, proof, check))
     call("proof", first.source, slug, NEW, "-o", str(proof), "--node", c.url)
@@ -239,7 +245,7 @@ def show(servers: ExitStack, *, once: bool) -> None:
         not succeeds("verify", "--bundle", str(proof), str(forged), "--policy", str(policy), "--pin", pin),
         "a zip with one byte more was taken for the release",
     )
-    print("  The same zip with one byte more is refused.")
+    print("  The same zip with one byte more is refused.", flush=True)
 
     step("Life goes on meanwhile: the second publisher releases, B and C take it")
     second.release(NEW)
@@ -251,12 +257,15 @@ def show(servers: ExitStack, *, once: bool) -> None:
     show_same(nodes)
     require(a.offers(second.slugs[0], NEW), "node-a does not offer what came while it was away")
 
-    step("All of it holds")
+    step("All of it holds: each node's log, with every tree that it ever signed")
     for node in nodes:
         call("log", "check", "--data", str(DEMO / node.name))
-        print(f"  {node.name}  {node.url}/    sign in with: {node.admin_key}")
     if once:
         return
+
+    step("The three nodes and the second publisher are running")
+    for node in nodes:
+        print(f"  {node.name}  {node.url}/    sign in with: {node.admin_key}")
     print("\n  Ctrl-C ends it.", flush=True)
     while True:
         signal.pause()

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from tests.support.network import ServedNode, serve_node
 from tests.support.site import Time
 
 from pfn.domain.peer import PeerState
-from pfn.protocol.dsse import add_signatures, write_envelope
+from pfn.protocol.dsse import MAX_ENVELOPE_BYTES, add_signatures, write_envelope
 from pfn.protocol.ed25519 import SigningKey
+from pfn.protocol.evidence import EvidenceNotice
 from pfn.protocol.log.checkpoint import Checkpoint, sign_checkpoint
-from pfn.protocol.log.note import write_note
+from pfn.protocol.log.note import NoteSigner, write_note
 from pfn.storage.log import count_leaves, list_leaves
 from pfn.testing.peer import FakePeer
 from pfn.testing.publisher import FakePublisher
@@ -131,13 +133,25 @@ async def test_what_does_not_hold_changes_nothing(a: ServedNode):
     assert await gates(a, source) == ([], pytest.approx((await gates(a, source))[1]))
 
 
+def fork_note(signer: NoteSigner, root: bytes) -> bytes:
+    return write_note(sign_checkpoint(Checkpoint(signer.name, 9, root * 32), signer))
+
+
 async def test_two_trees_of_this_very_node_halt_its_log(a: ServedNode):
     signer = a.prepared.log
-    notes = [write_note(sign_checkpoint(Checkpoint(signer.name, 9, root * 32), signer)) for root in (b"a", b"b")]
+    notes = [fork_note(signer, root) for root in (b"a", b"b")]
     answer = await a.http.post("/federation/evidence", json=posted("log_fork", signer.name, *notes))
     assert answer.json()["new"] is True, answer.text
     assert "two different trees" in str(await a.services.log.halted())
     assert "log_halted" in await a.actions()
+    # Whoever looked and resumed it is not stopped by the same two again.
+    await a.services.log.resume("operator")
+    answer = await a.http.post("/federation/evidence", json=posted("log_fork", signer.name, *notes[::-1]))
+    assert answer.json()["new"] is False, answer.text
+    assert await a.services.log.halted() is None
+    body = posted("log_fork", signer.name, notes[0], fork_note(signer, b"c"))
+    assert (await a.http.post("/federation/evidence", json=body)).json()["new"] is True
+    assert await a.services.log.halted() is not None
 
 
 async def test_other_bytes_of_a_v1_source_are_a_dispute_and_no_proof(a: ServedNode, b: ServedNode):
@@ -219,3 +233,88 @@ async def test_a_source_that_is_registered_later_is_gated_by_what_its_peers_know
         await read(b, ba)
     assert (await gates(b, source))[0] == ["equivocation"]
     assert await versions(b, source) == {}
+
+
+def pad(side: bytes, length: int) -> bytes:
+    """Make a signed document as long as it may be: nobody signs the white space in an envelope."""
+    return side + b"\n" * (length - len(side))
+
+
+async def test_evidence_as_long_as_documents_may_be_is_taken_and_sent(a: ServedNode, b: ServedNode):
+    async with FakePublisherV2() as publisher, FakePeer() as peer:
+        publisher.add_plugin("one", "1.0")
+        source = await follow(a, publisher)
+        await register(b, publisher)
+        publisher.renew_catalog(skip=-1)
+        sides = [pad(write_envelope(one), MAX_ENVELOPE_BYTES) for one in publisher.catalogs[-2:]]
+        answer = await a.http.post("/federation/evidence", json=posted("catalog_fork", source, *sides))
+        assert answer.status_code == 200, answer.text
+        await read(a, await befriend(a, peer))
+        (sent,) = peer.evidence
+        assert [base64.b64decode(sent[name]) for name in ("first", "second")] == sides
+    await read(b, await befriend(b, a))
+    assert (await gates(b, source))[0] == ["equivocation"]
+
+
+async def test_what_is_too_long_to_send_is_found_in_the_log(a: ServedNode, b: ServedNode):
+    async with FakePublisherV2() as publisher, FakePeer() as peer:
+        publisher.add_plugin("one", "1.0")
+        source = await follow(a, publisher)
+        await register(b, publisher)
+        for day in range(1, 4):
+            publisher.renew_catalog(skip=-1, lifetime=day * 86_400)
+        one, *others = [pad(write_envelope(one), 9 * MAX_ENVELOPE_BYTES).decode() for one in publisher.catalogs[-4:]]
+        for other in others:
+            notice = EvidenceNotice(kind="catalog_fork", subject=source, first=one, second=other)
+            assert await a.services.evidence.receive(notice)
+        await read(a, await befriend(a, peer))
+        assert not peer.evidence
+    # Of three pairs as long as these, one fills an answer.
+    (row,) = await a.get("evidence", subject=source)
+    assert row["second"] == others[-1]
+    await read(b, await befriend(b, a))
+    assert (await gates(b, source))[0] == ["equivocation"]
+
+
+async def test_who_contradicts_itself_without_end_fills_nothing(a: ServedNode, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pfn.services.evidence.MOST_PAIRS", 3)
+    async with FakePublisherV2() as publisher:
+        publisher.add_plugin("one", "1.0")
+        source = await follow(a, publisher)
+        for day in range(1, 4):
+            publisher.renew_catalog(skip=-1, lifetime=day * 86_400)
+    pairs = list(combinations(map(write_envelope, publisher.catalogs[-4:]), 2))
+
+    async def bring(sides: tuple[bytes, bytes]) -> bool:
+        answer = await a.http.post("/federation/evidence", json=posted("catalog_fork", source, *sides))
+        assert answer.status_code == 200, answer.text
+        return bool(answer.json()["new"])
+
+    assert [await bring(sides) for sides in pairs[:5]] == [True, True, True, False, False]
+    assert await evidence_leaves(a) == len(await a.get("evidence", subject=source)) == 3
+    # What comes after the operator has decided is news again.
+    await a.post("lift-gate", sourceId=source)
+    assert await bring(pairs[5])
+    assert (await gates(a, source))[0] == ["equivocation"]
+    assert not await bring(pairs[4])
+
+
+async def test_a_log_that_forks_without_end_fills_nothing(a: ServedNode, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pfn.services.log_evidence.MOST_PAIRS", 2)
+    monkeypatch.setattr("pfn.services.evidence_exchange.MOST_PAIRS", 2)
+    async with FakePeer() as peer:
+        peer_id = await befriend(a, peer)
+        for signer in (peer.signer, a.prepared.log):
+            fresh = []
+            for root in (b"b", b"c", b"d", b"e"):
+                body = posted("log_fork", signer.name, fork_note(signer, b"a"), fork_note(signer, root))
+                fresh.append((await a.http.post("/federation/evidence", json=body)).json()["new"])
+            assert fresh == [True, True, False, False]
+            assert len(await a.get("evidence", subject=signer.name)) == 2
+        assert await evidence_leaves(a) == 2
+        assert (await peer_of(a, peer_id)).state is PeerState.FAULTY
+        # Forgiven, it is caught again.
+        assert (await a.post(f"peers/{peer_id}/forgive")).status_code == 200
+        body = posted("log_fork", peer.signer.name, fork_note(peer.signer, b"f"), fork_note(peer.signer, b"g"))
+        assert (await a.http.post("/federation/evidence", json=body)).json()["new"] is True
+        assert (await peer_of(a, peer_id)).state is PeerState.FAULTY

@@ -1,18 +1,22 @@
 """Nodes that mirror each other, over real HTTP: what one took from a publisher the others take from it, and no lies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from tests.support.mesh import befriend, download, follow, peer_of, read, register, sync, versions, wants
-from tests.support.network import ServedNode, serve_node
+from tests.support.network import ServedNode, make_peers, serve_node
 from tests.support.site import Time
 
+from pfn.domain.peer import PeerState
 from pfn.domain.schedule import Result, Work
 from pfn.domain.verification import VerificationType
 from pfn.protocol.errors import PfnError
+from pfn.services.log_check import check_log
 from pfn.services.peer_mirror import PeerMirrorService
 from pfn.storage.source import change_source
 from pfn.testing.peer import FakePeer
@@ -89,6 +93,50 @@ async def test_a_plugin_verifies_the_same_over_two_hops(a: ServedNode, b: Served
         check["name"]: check["passed"] for check in verdicts[1]["checks"]
     }
     assert (await a.get("state")) | {"log_size": 0} == (await c.get("state")) | {"log_size": 0}
+
+
+async def test_two_nodes_at_once_come_to_hold_the_same(tmp_path: Path, clock: Time, make_database: Callable[[], str]):
+    """On both engines: both read, take, sync, witness and accuse at the same time."""
+    async with (
+        serve_node(tmp_path / "d", clock=clock, database_url=make_database()) as d,
+        serve_node(tmp_path / "e", clock=clock, database_url=make_database()) as e,
+        FakePublisherV2("ann", now=int(clock.now)) as ann,
+        FakePublisher("bob") as bob,
+    ):
+        for publisher in (ann, bob):
+            for number in range(5):
+                publisher.add_plugin(f"{publisher.username}-{number}", "1.0")
+        signed, plain = await follow(d, ann), await follow(e, bob)
+        await register(e, ann)
+        await register(d, bob)
+        at_d, at_e = await make_peers(d, e)
+        ann.yank("ann-1", "1.0")
+        for number in range(5):
+            ann.add_plugin(f"ann-{number}", "1.1")
+        await asyncio.gather(sync(d, signed), read(d, at_d), read(e, at_e))
+        for _ in range(2):
+            await asyncio.gather(read(d, at_d), read(e, at_e))
+        for node, peer in ((d, at_d), (e, at_e)):
+            assert not await wants(node, peer)
+            assert set(await versions(node, signed)) == {f"ann-{number}" for number in range(5)}
+            assert set(await versions(node, plain)) == {f"bob-{number}" for number in range(5)}
+            assert (await peer_of(node, peer)).equal is True
+        await asyncio.gather(d.services.cosigning.ask(at_d), e.services.cosigning.ask(at_e))
+        for node, peer in ((d, at_d), (e, at_e)):
+            assert (await peer_of(node, peer)).cosigned_size == (await node.get("log"))["size"]
+        ann.renew_catalog(skip=-1)
+        assert (await d.services.syncs.run_now(signed)).sync.code == "catalog_fork"
+        await asyncio.gather(read(d, at_d), read(e, at_e))
+        for node in (d, e):
+            (row,) = await node.get("evidence", subject=signed)
+            assert row["kind"] == "catalog_fork"
+        await asyncio.gather(read(d, at_d), read(e, at_e))
+        states = [await node.get("state") for node in (d, e)]
+        assert states[0]["digest"] == states[1]["digest"]
+        assert states[0]["count"] == 15
+        for node, peer in ((d, at_d), (e, at_e)):
+            await check_log(node.database, node.services.log.key, None, lambda _done, _size: None)
+            assert (await peer_of(node, peer)).state is PeerState.ACTIVE
 
 
 async def test_what_comes_back_ends_the_loop(a: ServedNode, b: ServedNode):
@@ -392,6 +440,20 @@ async def test_what_is_wanted_survives_that_its_taker_dies(
             assert not await wants(b, peer)
 
 
+async def test_a_run_that_fails_before_it_begins_gives_its_lease_back(b: ServedNode, monkeypatch: pytest.MonkeyPatch):
+    async def fail(*arguments: Any, **options: Any) -> None:
+        raise OSError
+
+    async with FakePeer() as peer:
+        peer_id = await befriend(b, peer)
+        monkeypatch.setattr("pfn.services.peer_sync.hasten_wants", fail)
+        with pytest.raises(OSError):
+            await b.services.peer_syncs.run_now(peer_id)
+    due = await b.services.schedule.find(Work.PEER, str(peer_id))
+    assert due is not None
+    assert due.owner is None
+
+
 async def test_a_suspended_source_is_taken_from_nobody(a: ServedNode, b: ServedNode):
     async with FakePublisherV2() as publisher:
         publisher.add_plugin("one", "1.0")
@@ -428,6 +490,20 @@ async def test_two_nodes_that_differ_say_so_when_neither_catches_up(a: ServedNod
     await read(b, peer)
     assert (await peer_of(b, peer)).equal is True
     assert (await b.actions()).count("peer_equal") == 1
+
+
+async def test_a_release_that_the_known_catalogue_says_nothing_of_brings_the_newer_one(b: ServedNode):
+    """The peer's log does not speak of the catalogue; without it the release could be proven to nobody."""
+    async with FakePeer() as peer:
+        async with FakePublisherV2() as publisher:
+            publisher.add_plugin("one", "1.0")
+            source = await follow(b, publisher)
+            content = publisher.add_plugin("two", "1.0")
+            peer.keep(publisher)
+            peer.offer(publisher, "two", "1.0", content)
+        await read(b, await befriend(b, peer))
+    proof = await b.get("proof", source=source, plugin="two", version="1.0")
+    assert json.loads(base64.b64decode(proof["catalog"]["payload"]))["sequence"] == 3
 
 
 async def catch_up(b: ServedNode, peer_id: int, limit: int) -> list[tuple[int, int]]:

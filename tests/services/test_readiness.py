@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from pfn.services.readiness import FRESH_S, Readiness, ReadinessService
 from pfn.storage.database import Database, sqlite_url
+from pfn.storage.log import halt_log, resume_log
 
 MIN_FREE = 1024
 
@@ -46,7 +47,7 @@ def states(readiness: Readiness) -> dict[str, str]:
 async def test_a_whole_node_is_ready_and_leaves_nothing_behind(look: Look) -> None:
     readiness = await look.service.check()
     assert (readiness.state, readiness.serves) == ("ready", True)
-    assert states(readiness) == {"database": "ok", "schema": "ok", "blobs": "ok", "space": "ok"}
+    assert states(readiness) == {"database": "ok", "schema": "ok", "log": "ok", "blobs": "ok", "space": "ok"}
     assert list((look.blobs / "tmp").iterdir()) == []
 
 
@@ -55,6 +56,18 @@ async def test_a_full_disk_degrades(look: Look) -> None:
     readiness = await service.check()
     assert (readiness.state, readiness.serves) == ("degraded", True)
     assert states(readiness)["space"] == "degraded"
+
+
+async def test_a_halted_log_degrades_until_it_is_resumed(look: Look) -> None:
+    async with look.database.write() as connection:
+        await halt_log(connection, "Somebody at 192.0.2.1 has seen more.", 5)
+    readiness = await look.service.check()
+    assert (readiness.state, readiness.serves) == ("degraded", True)
+    (check,) = [check for check in readiness.checks if check.name == "log"]
+    assert (check.state.value, "192.0.2.1" in check.sentence) == ("degraded", False)
+    async with look.database.write() as connection:
+        await resume_log(connection)
+    assert (await look.again()).state == "ready"
 
 
 async def test_a_folder_that_takes_nothing_degrades(look: Look) -> None:
@@ -67,7 +80,7 @@ async def test_a_folder_that_is_gone_fails(look: Look) -> None:
     shutil.rmtree(look.blobs)
     readiness = await look.service.check()
     assert (readiness.state, readiness.serves) == ("not_ready", False)
-    assert states(readiness) == {"database": "ok", "schema": "ok", "blobs": "failed"}
+    assert states(readiness) == {"database": "ok", "schema": "ok", "log": "ok", "blobs": "failed"}
 
 
 async def test_another_schema_fails_until_it_is_put_right(look: Look) -> None:

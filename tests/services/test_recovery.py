@@ -12,18 +12,19 @@ from tests.protocol.log.trees import LOG
 from tests.services.conftest import StandingClock
 from tests.support.log import read_log
 from tests.support.network import ServedNode, make_peers, serve_node
-from tests.support.peers import make_peer
+from tests.support.peers import make_key, make_peer
 from tests.support.problem import assert_problem
+from tests.support.records import ANN, BOB, make_source
 
 from pfn.domain.activity import ActivityFilter
 from pfn.domain.peer import PeerState
 from pfn.domain.schedule import Outcome, Result, Work
 from pfn.protocol.errors import Code, PfnError
-from pfn.protocol.log.entry import YankLeaf, write_leaf
+from pfn.protocol.log.entry import AnyLeaf, YankLeaf, write_leaf
 from pfn.protocol.log.merkle import leaf_hash
 from pfn.protocol.peer_leaves import MAX_LEAVES, KeptLeaves, read_kept_leaves
-from pfn.services.leaf import append
-from pfn.services.log import LogService
+from pfn.services.leaf import append, evidence_leaf
+from pfn.services.log import LogService, read_mark
 from pfn.services.log_check import check_log
 from pfn.services.recovery import Recovered, RecoveryService
 from pfn.storage.activity import list_activities
@@ -32,6 +33,7 @@ from pfn.storage.identity import LOG_MARK_NAME
 from pfn.storage.log import count_leaves, list_filed, list_leaves
 from pfn.storage.peer import add_peer
 from pfn.storage.schema import log_heads, log_leaves, log_tiles
+from pfn.storage.source import add_source, get_source
 from pfn.testing.publisher import FakePublisher
 from pfn.work.dispatch import do_work
 
@@ -75,8 +77,10 @@ class Lost:
         async with self.database.write() as connection:
             await append(connection, [leaf(number, label) for number in range(start, end)], 5)
 
-    async def begin(self) -> list[bytes]:
-        await self.grow(0, 20)
+    async def begin(self, last: AnyLeaf | None = None) -> list[bytes]:
+        await self.grow(0, 19)
+        async with self.database.write() as connection:
+            await append(connection, [last or leaf(19)], 5)
         self.keeper.note = (await self.log.sign()).note.encode()
         async with self.database.read() as connection:
             leaves = list(await list_leaves(connection, 0, 20))
@@ -127,9 +131,13 @@ async def test_they_come_back_exactly(lost: Lost, with_mark: bool) -> None:
     lost.keeper.kept = {TWO: leaves}
     assert await lost.recovery.recover("operator") == Recovered(12, TWO, 20)
     assert await lost.log.halted() is None
+    # The mark reaches up to there again, whether it was lost or not.
+    mark = read_mark(lost.mark)
+    assert mark is not None
+    assert mark.size == 20
     async with lost.database.read() as connection:
         filed = await list_filed(connection, 0, 20)
-        (event,) = await list_activities(connection, ActivityFilter(action="log_recovered"), limit=9)
+        (event,) = await list_activities(connection, ActivityFilter(actions=frozenset({"log_recovered"})), limit=9)
     assert [one.leaf for one in filed] == leaves
     assert [one.version for one in filed] == [str(number) for number in range(20)]
     assert event.actor == "operator"
@@ -166,6 +174,30 @@ async def test_a_peer_that_brings_other_entries_is_not_believed(lost: Lost) -> N
     assert (await lost.recovery.recover("operator")).peer == TWO
 
 
+async def test_entries_without_end_fill_no_memory(lost: Lost) -> None:
+    leaves = await lost.begin()
+    await lost.log.check()
+    endless = [b"x" * 30_000] * 20
+    lost.keeper.kept = {ONE: endless}
+    with pytest.raises(PfnError, match="longer entries than this log ever had"):
+        await lost.recovery.recover("operator")
+    lost.keeper.kept = {ONE: endless, TWO: leaves}
+    assert (await lost.recovery.recover("operator")).peer == TWO
+
+
+async def test_a_source_the_lost_entries_speak_against_is_gated_again(lost: Lost) -> None:
+    async with lost.database.write() as connection:
+        for name in (ANN, BOB):
+            await add_source(connection, make_source(name, public_key=make_key(9).public_key.pem))
+    leaves = await lost.begin(evidence_leaf("catalog_fork", ANN, b"one", b"other", 5))
+    await lost.log.check()
+    lost.keeper.kept = {ONE: leaves}
+    await lost.recovery.recover("operator")
+    async with lost.database.read() as connection:
+        found = [await get_source(connection, name) for name in (ANN, BOB)]
+    assert [one.gates for one in found if one is not None] == [("equivocation",), ()]
+
+
 async def test_a_note_that_is_not_our_own_sets_no_aim(lost: Lost) -> None:
     leaves = await lost.begin()
     await lost.log.check()
@@ -179,6 +211,13 @@ async def test_a_log_that_went_another_way_cannot_be_mended(lost: Lost) -> None:
     await lost.grow(8, 11, "another-way")
     await lost.log.check()
     lost.keeper.kept = dict.fromkeys((ONE, TWO, THREE), leaves)
+    assert await refused(lost) is Code.LOG_CONSISTENCY
+    # Nor where it has grown beyond what it had signed before, and signed that, before a witness told.
+    lost.mark.unlink()
+    await lost.log.resume("operator")
+    await lost.grow(11, 25, "another-way")
+    await lost.log.sign()
+    await lost.log.halt("A witness shows another tree.")
     assert await refused(lost) is Code.LOG_CONSISTENCY
 
 

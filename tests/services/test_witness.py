@@ -160,7 +160,7 @@ async def test_two_trees_of_one_size_are_evidence_and_the_peer_is_given_up_on(
         (kept,) = await list_log_evidence(connection, PEER.origin)
         faulty = await get_peer(connection, peer.id)
         leaves = [parse_leaf(leaf) for leaf in await list_leaves(connection, 0, 9)]
-        events = await list_activities(connection, ActivityFilter(action="peer_faulty"), limit=9)
+        events = await list_activities(connection, ActivityFilter(actions=frozenset({"peer_faulty"})), limit=9)
     assert {parse_note(side).text for side in (kept.first, kept.second)} == {signed(3).text, signed(3, "other").text}
     assert faulty is not None
     assert (faulty.state, faulty.state_code) == (PeerState.FAULTY, Code.LOG_FORK.slug)
@@ -181,6 +181,9 @@ async def test_evidence_is_kept_though_the_own_log_is_halted(
     assert caught.value.code is Code.LOG_FORK
     async with database.read() as connection:
         assert len(await list_log_evidence(connection, PEER.origin)) == 1
+        faulty = await get_peer(connection, peer.id)
+    assert faulty is not None
+    assert faulty.state is PeerState.FAULTY
 
 
 async def test_of_two_requests_at_once_one_loses(nodes: tuple[Database, Database], clock: StandingClock) -> None:

@@ -76,7 +76,14 @@ async def serve_node(
         prepared = replace(prepare(given), master_hash=hash_master_key(key))
         app = build_app(prepared, clock=clock)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5, lifespan="on"
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            # By default as long as the clients': on a busy machine one asks while the server hangs up on it.
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=5,
+            lifespan="on",
         )
         server = _Server(config)
         database = Database(database_url(given))

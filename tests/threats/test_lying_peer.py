@@ -4,6 +4,7 @@
 """
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from pfn.domain.peer import PeerState
 from pfn.domain.schedule import Work
 from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import Code, PfnError
-from pfn.protocol.log.entry import EvidenceLeaf, parse_leaf
+from pfn.protocol.log.bundle import SignedMessage, parse_bundle, write_bundle
+from pfn.protocol.log.entry import EvidenceLeaf, SourceLeaf, parse_leaf
 from pfn.protocol.log.note import NoteSigner
+from pfn.services.peer_intake import MOST_PROPOSALS
+from pfn.services.peer_offer import MOST_OFFER_BYTES
 from pfn.storage.log import count_leaves, list_leaves
 from pfn.testing.peer import FakePeer
 from pfn.testing.publisher_v2 import FakePublisherV2
@@ -282,6 +286,35 @@ async def test_a_bundle_about_another_release_is_a_lie(node: ServedNode, liar: F
     await read(node, peer_id)
     await judge(node, peer_id, Code.LEAF_MISMATCH)
     assert await versions(node, source) == {}
+
+
+async def test_what_is_shown_for_a_release_is_bounded(node: ServedNode, liar: FakePeer):
+    async with FakePublisherV2() as publisher:
+        await offer(liar, publisher)
+        source = await register(node, publisher)
+    shown = parse_bundle(liar.show_bundle(source, "one", "1.0"))
+    endless = replace(shown, signature=SignedMessage(b"x" * MOST_OFFER_BYTES, b""))
+    liar.answers[f"/federation/proof?source={source}&plugin=one&version=1.0"] = write_bundle(endless)
+    peer_id = await befriend(node, liar)
+    await read(node, peer_id)
+    (want,) = await wants(node, peer_id)
+    assert want.code == "peer_answer"
+    assert await versions(node, source) == {}
+
+
+async def test_invented_sources_do_not_fill_the_list(node: ServedNode, liar: FakePeer):
+    key = SigningKey.generate().public_key
+    for number in range(MOST_PROPOSALS + 50):
+        name = f"invented-{number}@plugins.example.com"
+        leaf = SourceLeaf(at=1, source=name, instance_url="https://plugins.example.com", key=key, state="registered")
+        liar.log(leaf)
+    peer_id = await befriend(node, liar)
+    await read(node, peer_id, times=2)
+    assert len(await node.get("proposals")) == MOST_PROPOSALS
+    # The rest of its log is read all the same, and the feed is not flooded either.
+    assert (await peer_of(node, peer_id)).lag == 0
+    assert (await node.actions()).count("sources_proposed") <= 5
+    assert await node.get("sources") == []
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,25 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.peers import make_key, make_peer
 from tests.support.problem import assert_problem
 from tests.support.records import ANN, BOB
 from tests.support.site import Site, open_site
 from tests.support.troubled import HOUR, add_trouble
 
+from pfn.domain.peer import PeerState
 from pfn.protocol.errors import Code
+from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.measure import FRESH_S
 from pfn.services.readiness import FRESH_S as READY_FRESH_S
 from pfn.storage.database import Database, sqlite_url
+from pfn.storage.peer import add_peer
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -60,7 +65,7 @@ async def test_a_node_that_can_serve_says_so_check_by_check(site: Site) -> None:
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["state"] == "ready"
-    assert [check["name"] for check in answer.json()["checks"]] == ["database", "schema", "blobs", "space"]
+    assert [check["name"] for check in answer.json()["checks"]] == ["database", "schema", "log", "blobs", "space"]
 
 
 async def test_a_node_that_cannot_serve_is_a_problem_without_paths(site: Site) -> None:
@@ -79,6 +84,62 @@ async def test_a_full_disk_degrades_and_goes_on_serving(tmp_path: Path) -> None:
         answer = await (await site.client()).get("/readyz")
         assert (answer.status_code, answer.json()["state"]) == (200, "degraded")
         assert (await (await site.client()).get("/federation/plugins")).status_code == 200
+
+
+async def test_a_halted_log_degrades_and_goes_on_serving(site: Site) -> None:
+    await site.app.state.services.log.halt("The database was set back.")
+    site.clock.now += FRESH_S
+    answer = await (await site.client()).get("/readyz")
+    assert (answer.status_code, answer.json()["state"]) == (200, "degraded")
+    assert (await (await site.client()).get("/federation/plugins")).status_code == 200
+    assert (await scrape(site))[("pfn_log_halted", ())] == 1
+    status = (await (await site.client(site.key)).get("/federation/status")).json()
+    assert status["log"]["halted"] == "The database was set back."
+
+
+async def add_peers(site: Site) -> None:
+    """Three that are read, two of them of one operator, and others that are not."""
+    now = int(site.clock.now)
+    database = Database(sqlite_url(site.data / "node.db"))
+    async with database.write() as connection:
+        for number, state, values in (
+            (1, PeerState.ACTIVE, {"size": 70, "read_to": 58, "equal": False, "cosigned_at": now}),
+            (2, PeerState.ACTIVE, {"size": 9, "read_to": 9, "cosigned_at": now - DEFAULT_MAX_AGE - 1}),
+            (3, PeerState.ACTIVE, {"equal": True, "cosigned_at": now, "operator": "Society 1"}),
+            (4, PeerState.FAULTY, {"size": 5, "equal": False, "cosigned_at": now}),
+            (5, PeerState.PROPOSED, {}),
+            (6, PeerState.REMOVED, {"size": 5}),
+        ):
+            await add_peer(connection, replace(make_peer(number, state), **values))
+    await database.close()
+    site.clock.now += FRESH_S
+
+
+async def test_metrics_tell_of_peers_and_the_log(site: Site) -> None:
+    before = await scrape(site)
+    assert not [name for name, _ in before if name.startswith("pfn_peer")]
+    assert before[("pfn_log_halted", ())] == before[("pfn_log_witnessing_operators", ())] == 0
+    await add_peers(site)
+    found = await scrape(site)
+    one, two, three = (make_peer(number).url for number in (1, 2, 3))
+    assert {key: value for key, value in found.items() if key[0].startswith("pfn_peer")} == {
+        ("pfn_peers", ("active",)): 3,
+        ("pfn_peers", ("faulty",)): 1,
+        ("pfn_peers", ("proposed",)): 1,
+        ("pfn_peer_lag_entries", (one,)): 12,
+        ("pfn_peer_lag_entries", (two,)): 0,
+        ("pfn_peer_lag_entries", (three,)): 0,
+        # Of what is not known, nothing is said.
+        ("pfn_peer_equal", (one,)): 0,
+        ("pfn_peer_equal", (three,)): 1,
+    }
+    assert found[("pfn_log_witnessing_operators", ())] == 1
+    await site.app.state.services.sources.add("test", "https://plugins.example.com", "ann", make_key(9).public_key.pem)
+    site.clock.now += FRESH_S
+    assert (await scrape(site))[("pfn_log_size", ())] == before[("pfn_log_size", ())] + 1
+    status = (await (await site.client(site.key)).get("/federation/status")).json()
+    assert status["peers"] == {"active": 3, "faulty": 1, "proposed": 1}
+    assert status["log"] == {"size": found[("pfn_log_size", ())] + 1, "halted": None, "witnessing_operators": 1}
 
 
 async def test_metrics_are_for_readers_unless_opened(tmp_path: Path, site: Site) -> None:

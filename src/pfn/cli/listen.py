@@ -46,6 +46,8 @@ def serve_app(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], Aw
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # Longer than clients keep an idle connection, or some would send into one that is just being closed.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )
     _Server(config, on_stop).run(sockets=[listener])

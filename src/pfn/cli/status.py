@@ -66,11 +66,18 @@ def _show(status: Mapping[str, Any]) -> None:
             ("work", f"{work['running']} under way, {work['due']} due{waits}{left}"),
             ("syncs", f"{syncs['running']} under way; newest of each source: {_list(None, syncs['last'])}"),
             ("failures", _list(status["failures"]["total"], status["failures"]["by_code"])),
+            ("peers", _list(None, status["peers"])),
+            ("log", _tell_log(status["log"])),
             ("webhooks", _list(None, status["webhooks"])),
             ("deliveries", _list(None, status["deliveries"])),
             *(("warning", warning) for warning in status["warnings"]),
         ]
     )
+
+
+def _tell_log(log: Mapping[str, Any]) -> str:
+    halted = "" if log["halted"] is None else f"; [red]halted[/red]: {log['halted']}"
+    return f"{log['size']} entries; witnesses of {log['witnessing_operators']} operators signed it lately{halted}"
 
 
 def _list(total: int | None, counts: Mapping[str, int]) -> str:

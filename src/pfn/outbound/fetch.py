@@ -17,6 +17,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urljoin
@@ -248,7 +249,8 @@ class Fetcher:
                 request.method,
                 URL(target.url, encoded=True),
                 headers={**headers, "User-Agent": self._user_agent, "Accept-Encoding": request.encoding},
-                data=request.body,
+                # Written piece by piece, so that a long one holds nobody up.
+                data=None if request.body is None else BytesIO(request.body),
                 allow_redirects=False,
             ) as response,
         ):

@@ -17,6 +17,7 @@ from pfn.outbound.fetch import Answer, Download, Fetcher
 from pfn.outbound.retry_after import read_retry_after
 from pfn.protocol.catalog import MAX_CATALOG_BYTES
 from pfn.protocol.errors import Code, PfnError, SecurityError
+from pfn.protocol.evidence import MAX_ANSWER_BYTES as MAX_EVIDENCE_BYTES
 from pfn.protocol.evidence import EvidenceNotice, read_evidence
 from pfn.protocol.log.bundle import MAX_BUNDLE_BYTES as MAX_PROOF_BYTES
 from pfn.protocol.log.bundle import Bundle, parse_bundle
@@ -150,7 +151,7 @@ class PeerClient:
 
     async def get_evidence(self, url: str, subject: str) -> tuple[EvidenceNotice, ...]:
         """GET its evidence against a source, or against a log. Raises as ``get_node``."""
-        found = await self._get(url, _query("/federation/evidence", subject=subject), MAX_PROOF_BYTES)
+        found = await self._get(url, _query("/federation/evidence", subject=subject), MAX_EVIDENCE_BYTES)
         return () if found is None else read_evidence(found)
 
     async def post_evidence(self, url: str, evidence: Mapping[str, object]) -> bool:

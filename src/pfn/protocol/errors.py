@@ -46,6 +46,7 @@ class Code(Enum):
     WEBHOOK_UNKNOWN = ("webhook_unknown", 404, Fault.CALLER, "No such webhook")
     DELIVERY_UNKNOWN = ("delivery_unknown", 404, Fault.CALLER, "No such delivery")
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405, Fault.CALLER, "This address does not take that method")
+    AUTHOR_AMBIGUOUS = ("author_ambiguous", 409, Fault.CALLER, "Several sources have this user name")
     SOURCE_EXISTS = ("source_exists", 409, Fault.CALLER, "This source is registered already")
     SOURCE_NOT_VERIFIED = ("source_not_verified", 409, Fault.CALLER, "The source is not verified")
     SOURCE_SUSPENDED = ("source_suspended", 409, Fault.CALLER, "The source is suspended")

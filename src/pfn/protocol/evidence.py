@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog
 from pfn.protocol.document import Part, read_document
-from pfn.protocol.dsse import Envelope, parse_envelope, signers
+from pfn.protocol.dsse import MAX_ENVELOPE_BYTES, Envelope, parse_envelope, signers
 from pfn.protocol.ed25519 import PublicKey
 from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.log.checkpoint import check_successor, verify_checkpoint
@@ -30,6 +30,14 @@ from pfn.protocol.release_statement import ReleaseStatement, read_statement
 from pfn.protocol.strict_json import parse_json
 
 MAX_LISTED = 1_000
+# A list holds no more of both sides than this: of the largest there are, two catalogues, one pair.
+MAX_LISTED_BYTES = 2 * MAX_CATALOG_BYTES
+# As JSON, which may need two characters for one, and what is said beside it.
+MAX_ANSWER_BYTES = 2 * MAX_LISTED_BYTES + 1024 * 1024
+# What is sent by POST, to anybody: two statements, key documents or notes. Larger catalogues are asked for.
+MAX_SENT_BYTES = 2 * MAX_ENVELOPE_BYTES
+# In base64, each side rounded up, and what is said beside it.
+MAX_BODY_BYTES = 4 * (MAX_SENT_BYTES // 3 + 2) + 4096
 
 Subject = Annotated[str, Field(min_length=1, max_length=400)]
 

@@ -4,6 +4,8 @@ The first stays what is served; the source is gated to trust 0 until its operato
 that a peer has for a version of a v1 source prove nothing against the publisher, for its signatures cover none: they
 cap its trust, and are no entry of the log.
 
+Who contradicts itself can do so without end: while the gate is on, some pairs are kept, and more say nothing new.
+
 Peers hear of it at once: their work is due, and what is new is sent to each of them once (``evidence_exchange``).
 """
 
@@ -22,8 +24,11 @@ from pfn.services.leaf import append_unless_halted, evidence_leaf
 from pfn.services.trust import refresh_trust
 from pfn.storage.activity import add_activities
 from pfn.storage.schedule import hasten
-from pfn.storage.signed_document import Evidence, add_evidence
+from pfn.storage.signed_document import Evidence, add_evidence, count_evidence
 from pfn.storage.source import change_source, get_source
+
+# Of a source that is gated by them.
+MOST_PAIRS = 20
 
 
 async def record_evidence(
@@ -39,12 +44,14 @@ async def record_evidence(
 ) -> bool:
     """Keep both sides, gate the source and raise an event; tell whether that was new.
 
-    The same pair again, or no such source, changes nothing.
+    The same pair again, or no such source, changes nothing; nor does one of many against a source that is gated.
     """
     source = await get_source(connection, source_id, lock=True)
     if source is None:
         return False
     gate = Gate.FIRST_SEEN_CONFLICT if error.code is Code.FIRST_SEEN_CONFLICT else Gate.EQUIVOCATION
+    if gate.value in source.gates and await count_evidence(connection, source_id) >= MOST_PAIRS:
+        return False
     item = Evidence(
         source_id=source.id,
         kind=error.code.slug,

@@ -3,8 +3,8 @@
 Whoever brings evidence, it is proven here from the two sides and the signer's keys alone; what does not hold changes
 nothing. What holds and is new gates the source, or gives up on the peer, and is an entry of the log. So it reaches
 every node twice: each node sends what it learns to its peers, and each node that reads another's log asks for what the
-log speaks of. What is known already is not told again, which ends all loops. That it was sent is remembered while the
-process lives: who gets it once more after a restart knows it already.
+log speaks of; large catalogues only the second way. What is known already is not told again, which ends all loops. That
+it was sent is remembered while the process lives: who gets it once more after a restart knows it already.
 """
 
 import asyncio
@@ -17,17 +17,23 @@ from pfn.domain.source import SourceStatus
 from pfn.outbound.peer import PeerClient
 from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.errors import Code, PfnError, SecurityError
-from pfn.protocol.evidence import EvidenceNotice, check_log_evidence, check_source_evidence
+from pfn.protocol.evidence import (
+    MAX_LISTED_BYTES,
+    MAX_SENT_BYTES,
+    EvidenceNotice,
+    check_log_evidence,
+    check_source_evidence,
+)
 from pfn.protocol.log.note import VerifierKey, parse_note, parse_verifier_key, write_note
 from pfn.protocol.release_statement import read_statement
 from pfn.services.clock import Clock
 from pfn.services.evidence import record_evidence
 from pfn.services.log import LogService
-from pfn.services.log_evidence import LogEvidenceService
+from pfn.services.log_evidence import MOST_PAIRS, LogEvidenceService
 from pfn.services.tail import only_signed_by
 from pfn.storage.database import Database
 from pfn.storage.peer import find_peer
-from pfn.storage.signed_document import Evidence, list_evidence, list_evidence_since, list_key_documents
+from pfn.storage.signed_document import Evidence, get_evidence, list_evidence, list_evidence_news, list_key_documents
 from pfn.storage.source import get_source
 from pfn.storage.witness import LogEvidence, list_log_evidence, put_log_evidence
 
@@ -85,9 +91,10 @@ class EvidenceExchange:
         raise PfnError(code, f"{notice.subject} is not known here, so nothing tells whose the signatures are.")
 
     async def find(self, subject: str) -> Sequence[Evidence | LogEvidence]:
-        """Give the evidence against a source, or against a log, newest first."""
+        """Give the evidence against a source, or against a log, newest first, as much as an answer holds."""
         async with self._database.read() as connection:
-            return [*await list_evidence(connection, subject), *await list_log_evidence(connection, subject)]
+            of_sources = await list_evidence(connection, subject, most_bytes=MAX_LISTED_BYTES)
+            return [*of_sources, *await list_log_evidence(connection, subject)]
 
     async def ask(self, peer: Peer, subject: str) -> int:
         """Have a peer show the evidence its log speaks of; tell how much of it is new here.
@@ -105,25 +112,26 @@ class EvidenceExchange:
 
     async def send(self, peer: Peer) -> None:
         """Send a peer what is new and provable, once. Raises PfnError: ``peer_unreachable``, ``peer_answer``."""
-        for digest, notice in await self._list_news():
-            if (peer.id, digest) not in self._sent:
-                taken = await self._client.post_evidence(peer.url, notice.to_json())
-                log.info("evidence_sent", subject=notice.subject, url=peer.url, taken=taken)
-                self._sent.add((peer.id, digest))
-
-    async def _list_news(self) -> list[tuple[str, EvidenceNotice]]:
         since = int(self._clock()) - NEWS_S
         async with self._database.read() as connection:
-            of_sources = await list_evidence_since(connection, since)
+            of_sources = await list_evidence_news(connection, since, most_bytes=MAX_SENT_BYTES)
             of_logs = [one for one in await list_log_evidence(connection) if one.found_at >= since]
-        return [
-            *(
-                (one.digest, _tell(one, one.source_id))
-                for one in of_sources
-                if one.kind in _PROVABLE and _is_signed(one)
-            ),
-            *((one.digest, _tell(one, one.origin)) for one in of_logs if one.kind in _PROVABLE),
-        ]
+        for source_id, digest in of_sources:
+            if (peer.id, digest) not in self._sent:
+                async with self._database.read() as connection:
+                    found = await get_evidence(connection, source_id, digest)
+                if found is not None and found.kind in _PROVABLE and _is_signed(found):
+                    await self._post(peer, _tell(found, source_id))
+                self._sent.add((peer.id, digest))
+        for one in of_logs:
+            if (peer.id, one.digest) not in self._sent:
+                if one.kind in _PROVABLE:
+                    await self._post(peer, _tell(one, one.origin))
+                self._sent.add((peer.id, one.digest))
+
+    async def _post(self, peer: Peer, notice: EvidenceNotice) -> None:
+        taken = await self._client.post_evidence(peer.url, notice.to_json())
+        log.info("evidence_sent", subject=notice.subject, url=peer.url, taken=taken)
 
     async def _receive_of_source(self, notice: EvidenceNotice, chain: Sequence[bytes]) -> bool:
         first, second = notice.sides
@@ -139,12 +147,16 @@ class EvidenceExchange:
     async def _receive_of_own(self, notice: EvidenceNotice) -> bool:
         """Somebody holds two trees that this node's own key signed: nothing more is appended until somebody looks."""
         error, first, second = _prove_fork(notice, self._own.key)
+        async with self._database.read() as connection:
+            known = [{one.first, one.second} for one in await list_log_evidence(connection, notice.subject)]
+        if {first, second} in known or (len(known) >= MOST_PAIRS and await self._own.halted() is not None):
+            return False
+        # Halted first: a pair that is known halts nothing any more.
+        await self._own.halt(f"{error.detail} Another node showed both, signed by this node's own key.")
         async with self._database.write() as connection:
             kept = await put_log_evidence(
                 connection, notice.subject, error.code.slug, error.detail, first, second, int(self._clock())
             )
-        if kept is not None:
-            await self._own.halt(f"{error.detail} Another node showed both, signed by this node's own key.")
         return kept is not None
 
 

@@ -21,6 +21,7 @@ from pfn.domain.trust import Gate
 from pfn.outbound.fetch import Download
 from pfn.outbound.peer import PeerClient
 from pfn.outbound.publisher import PublisherClient
+from pfn.protocol.catalog import Catalog
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.protocol.log.bundle import Bundle
 from pfn.protocol.naming_scheme import asset_url
@@ -123,7 +124,7 @@ class PeerMirrorService:
         if held is not None:
             await self._fail([(want, held) for want in wants], source)
             return 0
-        standing = await self._stand(peer, source)
+        standing = await self._stand(peer, source, wants)
         shelf = await self._offers.load(peer, standing, wants)
         turns = asyncio.Semaphore(self._concurrency)
 
@@ -149,10 +150,10 @@ class PeerMirrorService:
         await self._fail([*failed, *refused], source)
         return taken
 
-    async def _stand(self, peer: Peer, source: Source) -> Standing:
-        """Give what is known of a source; where that is nothing, the peer is asked."""
+    async def _stand(self, peer: Peer, source: Source, wants: Sequence[Want]) -> Standing:
+        """Give what is known of a source; where that is nothing, or nothing of what is wanted, the peer is asked."""
         standing = await self._documents.standing(source)
-        if standing.publisher is None or (standing.catalog is None and source.generation > 1):
+        if standing.publisher is None or (source.generation > 1 and not _lists(standing.catalog, wants)):
             try:
                 await self._documents.learn(peer, source)
             except PfnError as error:
@@ -266,6 +267,13 @@ class PeerMirrorService:
             for want, error in failed:
                 await put_want(connection, _postpone(want, error, now))
             await add_activities(connection, events)
+
+
+def _lists(catalog: Catalog | None, wants: Sequence[Want]) -> bool:
+    """Tell whether a catalogue speaks of all that is wanted: a release it says nothing of can be proven to nobody."""
+    return catalog is not None and all(
+        catalog.find_release(want.plugin_id) or catalog.find_yank(want.plugin_id, want.version) for want in wants
+    )
 
 
 def _ends_the_run(error: PfnError) -> bool:

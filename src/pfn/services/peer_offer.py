@@ -20,7 +20,7 @@ from pfn.protocol.document import Head
 from pfn.protocol.dsse import Envelope, parse_envelope, write_envelope
 from pfn.protocol.ed25519 import parse_public_key, verify
 from pfn.protocol.errors import Code, PfnError, SecurityError
-from pfn.protocol.log.bundle import Bundle, LoggedEntry
+from pfn.protocol.log.bundle import Bundle, LoggedEntry, write_bundle
 from pfn.protocol.log.checkpoint import verify_checkpoint
 from pfn.protocol.log.entry import ReleaseLeaf, parse_leaf
 from pfn.protocol.log.note import parse_verifier_key
@@ -34,6 +34,9 @@ from pfn.services.statement_row import believe_statement
 from pfn.storage.database import Database
 from pfn.storage.peer import Want, find_peer_leaves
 from pfn.storage.signed_document import StoredStatement, list_statements
+
+# Statement, message, entry and proof of a release, each as long as it may be.
+MOST_OFFER_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,18 @@ class PeerOffers:
         bundle = await self._client.get_bundle(peer.url, want.source_id, want.plugin_id, want.version, lean=True)
         if bundle is None:
             raise PfnError(Code.PEER_ANSWER, f"{peer.url} serves {want.plugin_id} {want.version} no more.")
-        return bundle
+        # Many are held at a time: no more of each than is looked at, and that is a few documents.
+        kept = Bundle(
+            bundle.sha256,
+            statement=bundle.statement,
+            signature=bundle.signature,
+            release_entry=bundle.release_entry,
+        )
+        if len(write_bundle(kept)) > MOST_OFFER_BYTES:
+            raise PfnError(
+                Code.PEER_ANSWER, f"{peer.url} shows more for {want.plugin_id} {want.version} than a release needs."
+            )
+        return kept
 
 
 def prove(peer: Peer, standing: Standing, want: Want, bundle: Bundle, shelf: Shelf, now: int) -> Proven:

@@ -117,10 +117,10 @@ class PeerSyncService:
         """
         peer = await self.require_active(peer_id)
         lease = await self._leases.wait_for(Work.PEER, str(peer_id), host=peer.host)
-        async with self._database.write() as connection:
-            await hasten_wants(connection, int(self._clock()), peer_id=peer_id)
         try:
             async with self._leases.keep(lease):
+                async with self._database.write() as connection:
+                    await hasten_wants(connection, int(self._clock()), peer_id=peer_id)
                 outcome = await self.run(peer_id)
         except PfnError as error:
             if error.code is not Code.LEASE_LOST:

@@ -1,8 +1,8 @@
 """Readiness: can the node serve now? What a load balancer and a person with a worry ask.
 
 A check that ``failed`` means that it cannot; one that is ``degraded`` means that it serves what it has but takes in
-nothing new, as with a full disk. The sentences are for anybody, so they name no path, address or error text; the log
-has those. Whoever asks all the time gets the answer of a moment ago.
+nothing new, as with a full disk or a halted log. The sentences are for anybody, so they name no path, address or error
+text; the log has those. Whoever asks all the time gets the answer of a moment ago.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pfn.services.clock import Clock
 from pfn.storage.database import Database
+from pfn.storage.log import read_halt
 from pfn.storage.migrate import newest_schema, read_schema
 
 log = structlog.get_logger()
@@ -94,6 +95,8 @@ class ReadinessService:
         try:
             async with asyncio.timeout(PATIENCE_S), self._database.read() as connection:
                 present = await read_schema(connection)
+                # Only of the one schema is it known that there is such a table.
+                halted = await read_halt(connection) if present == self._needed else None
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("database_away", error=str(error))
             return [Check("database", State.FAILED, "The database does not answer.")]
@@ -102,7 +105,11 @@ class ReadinessService:
             log.warning("schema_differs", present=present, needed=self._needed)
             sentence = "The database has another schema than this version needs; restart the node with one version."
             return [answers, Check("schema", State.FAILED, sentence)]
-        return [answers, Check("schema", State.OK, "The schema is the one this version needs.")]
+        takes = Check("log", State.OK, "The log takes new entries.")
+        if halted is not None:
+            sentence = "The log is halted: what is mirrored is served, nothing new is mirrored. See: pfn log show"
+            takes = Check("log", State.DEGRADED, sentence)
+        return [answers, Check("schema", State.OK, "The schema is the one this version needs."), takes]
 
     def _check_disk(self) -> Sequence[Check]:
         try:

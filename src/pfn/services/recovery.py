@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import Activity, ActivityType, describe
 from pfn.domain.peer import ESTABLISHED, Peer
@@ -44,6 +45,9 @@ from pfn.storage.source import change_source, get_source
 
 log = structlog.get_logger()
 
+# On the average; peers keep no longer ones.
+_MOST_LEAF_BYTES = 4_096
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -76,13 +80,16 @@ class RecoveryService:
         """Fetch what is missing, put it back, resume the log.
 
         Raises SecurityError: ``log_rollback`` where no peer keeps all that was signed, ``log_consistency`` where what
-        is here is not the beginning of it: then the log went another way and cannot be mended.
+        is here is not the beginning of it, or of a tree that was signed: then the log went another way and cannot be
+        mended.
         """
         frontier = await self._read_frontier()
         async with self._database.read() as connection:
             newest = await newest_head(connection)
             peers = [peer for peer in await list_peers(connection) if peer.state in ESTABLISHED]
-        target = await self._find_target(peers, [] if newest is None else [newest.note.encode()])
+        targets = await self._find_targets(peers, [] if newest is None else [newest.note.encode()])
+        await self._require_start(targets, frontier.size)
+        target = max(targets, key=lambda one: one.head.size, default=None)
         if target is None or target.head.size <= frontier.size:
             await self._log.resume(actor)
             return Recovered(0, None, frontier.size)
@@ -115,8 +122,19 @@ class RecoveryService:
             tiles = await read_tiles(connection, tiles_for_root(size))
         return read_frontier(size, read_nodes(tiles, size))
 
-    async def _find_target(self, peers: Sequence[Peer], notes: list[bytes]) -> _Target | None:
-        """Find the largest tree that our own key signed, wherever its note is kept."""
+    async def _require_start(self, signed: Sequence[_Target], size: int) -> None:
+        """Raise unless every tree that was signed, as far as it is here, is the start of what is here."""
+        async with self._database.read() as connection:
+            for one in signed:
+                if one.head.size <= size and await read_head(connection, one.head.size) != one.head:
+                    raise SecurityError(
+                        Code.LOG_CONSISTENCY,
+                        f"The first {one.head.size} of the {size} entries here are not those that were signed: the log "
+                        "went another way, and cannot be mended.",
+                    )
+
+    async def _find_targets(self, peers: Sequence[Peer], notes: list[bytes]) -> list[_Target]:
+        """Find the trees that our own key signed, wherever their notes are kept."""
         notes += [self._mark.read_bytes()] if self._mark.exists() else []
         for peer in peers:
             try:
@@ -124,8 +142,7 @@ class RecoveryService:
                 notes.append((await self._client.get_peer_leaves(peer.url, self._log.origin, 0, 0)).note)
             except PfnError as error:
                 log.info("peer_not_asked", peer=peer.url, code=error.code.slug, internal=error.internal)
-        targets = [target for note in notes if (target := self._believe(note)) is not None]
-        return max(targets, key=lambda target: target.head.size, default=None)
+        return [target for note in notes if (target := self._believe(note)) is not None]
 
     def _believe(self, body: bytes) -> _Target | None:
         try:
@@ -136,18 +153,24 @@ class RecoveryService:
 
     async def _fetch(self, peer: Peer, start: int, end: int) -> list[bytes]:
         leaves: list[bytes] = []
+        room = (end - start) * _MOST_LEAF_BYTES
         while start + len(leaves) < end:
             at = start + len(leaves)
             page = (await self._client.get_peer_leaves(peer.url, self._log.origin, at, end)).leaves
             if not page:
                 raise SecurityError(Code.LOG_ROLLBACK, f"{peer.url} keeps {at} entries of this log, of {end} signed.")
             leaves += page[: end - at]
+            room -= sum(map(len, page))
+            if room < 0:
+                raise SecurityError(Code.PEER_ENDLESS, f"{peer.url} shows longer entries than this log ever had.")
         return leaves
 
     async def _put_back(self, actor: str, peer: Peer, start: int, leaves: Sequence[bytes], target: _Target) -> None:
         now = int(self._clock())
         filed = [read_filed(leaf) for leaf in leaves]
         async with self._database.write() as connection:
+            for source_id in sorted({one.source_id or "" for one in filed if one.kind == EvidenceLeaf.kind}):
+                await self._gate(connection, source_id)
             await resume_log(connection)
             # All or nothing: what another process may have done meanwhile shows in the tree.
             if await append_leaves(connection, filed, now) != start or await read_head(connection) != target.head:
@@ -157,19 +180,18 @@ class RecoveryService:
             sentence = f"{len(leaves)} lost entries of the node's log came back from {peer.url}."
             details = describe("log_recovered", sentence, entries=len(leaves), peer=peer.url)
             await add_activities(connection, [Activity(ActivityType.FEDERATION_EVENT, now, actor, details)])
-        for source_id in {one.source_id for one in filed if one.kind == EvidenceLeaf.kind and one.source_id}:
-            await self._gate(source_id)
+        # A mark that was lost as well, or that was set back, must reach up to here again.
+        await self._log.remember(target.note)
         await self._log.resume(actor)
 
-    async def _gate(self, source_id: str) -> None:
+    async def _gate(self, connection: AsyncConnection, source_id: str) -> None:
         """Gate a source again of which the log holds evidence that the rows forgot."""
-        async with self._database.write() as connection:
-            source = await get_source(connection, source_id, lock=True)
-            if source is None:
-                return
-            gates = tuple(sorted({*source.gates, Gate.EQUIVOCATION.value}))
-            await change_source(connection, source_id, gates=gates)
-            await refresh_trust(connection, replace(source, gates=gates), self._clock())
+        source = await get_source(connection, source_id, lock=True)
+        if source is None:
+            return
+        gates = tuple(sorted({*source.gates, Gate.EQUIVOCATION.value}))
+        await change_source(connection, source_id, gates=gates)
+        await refresh_trust(connection, replace(source, gates=gates), self._clock())
 
 
 def _explain(signed: int, here: int, refusals: Sequence[PfnError]) -> SecurityError:

@@ -23,7 +23,7 @@ from pfn.protocol.log.trusted_tiles import TrustedTiles
 from pfn.services.clock import Clock
 from pfn.services.log_evidence import LogEvidenceService
 from pfn.storage.database import Database
-from pfn.storage.peer import change_peer, list_peer_leaves
+from pfn.storage.peer import change_peer, get_peer, list_peer_leaves
 
 # Of what is kept here so many entries are gone through at once; what is fetched comes in bundles.
 KEPT_AT_ONCE = 2_048
@@ -87,6 +87,10 @@ class TailService:
         if head != peer.head:
             grown = replace(grown, note=write_note(only_signed_by(parse_verifier_key(peer.log_key), note)).decode())
         async with self._database.write() as connection:
+            current = await get_peer(connection, peer.id, lock=True)
+            if current is None or current.head != peer.head:
+                # Who took over from this run is further already.
+                return current or peer
             await change_peer(
                 connection, peer.id, size=grown.size, root=grown.root, note=grown.note, last_seen=grown.last_seen
             )

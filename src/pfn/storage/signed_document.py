@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sqlalchemy import RowMapping, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,6 +89,20 @@ async def list_key_documents(connection: AsyncConnection, source_id: str) -> Seq
     table = publisher_documents
     query = select(table.c.envelope).where(table.c.source_id == source_id).order_by(table.c.version)
     return [row[0] for row in await connection.execute(query)]
+
+
+async def list_newest_key_documents(
+    connection: AsyncConnection, source_id: str, limit: int
+) -> Sequence[tuple[bytes, int]]:
+    """Give the newest key documents of a source, newest first, and when each came (Unix seconds)."""
+    table = publisher_documents
+    query = (
+        select(table.c.envelope, table.c.received_at)
+        .where(table.c.source_id == source_id)
+        .order_by(table.c.version.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in await connection.execute(query)]
 
 
 async def get_newest_key_document(connection: AsyncConnection, source_id: str) -> bytes | None:
@@ -211,15 +226,43 @@ async def add_evidence(connection: AsyncConnection, item: Evidence) -> bool:
     return True
 
 
-async def list_evidence_since(connection: AsyncConnection, since: int) -> Sequence[Evidence]:
-    """Give the evidence against all sources that was found since a time, oldest first."""
-    query = select(evidence).where(evidence.c.found_at >= since).order_by(evidence.c.id)
-    rows = (await connection.execute(query)).mappings()
-    return [Evidence(**{name: value for name, value in row.items() if name != "id"}) for row in rows]
+async def list_evidence_news(connection: AsyncConnection, since: int, *, most_bytes: int) -> Sequence[tuple[str, str]]:
+    """Give source and digest of all evidence since a time whose sides are no longer than this together, oldest first.
+
+    The sides of all at once may be more than fits into memory.
+    """
+    short = func.length(evidence.c.first) + func.length(evidence.c.second) <= most_bytes
+    query = select(evidence.c.source_id, evidence.c.digest).where(evidence.c.found_at >= since, short)
+    return [(row[0], row[1]) for row in await connection.execute(query.order_by(evidence.c.id))]
 
 
-async def list_evidence(connection: AsyncConnection, source_id: str) -> Sequence[Evidence]:
-    """Give the evidence against a source, newest first."""
-    query = select(evidence).where(evidence.c.source_id == source_id).order_by(evidence.c.id.desc())
-    rows = (await connection.execute(query)).mappings()
-    return [Evidence(**{name: value for name, value in row.items() if name != "id"}) for row in rows]
+async def get_evidence(connection: AsyncConnection, source_id: str, digest: str) -> Evidence | None:
+    """Find one pair."""
+    query = select(evidence).where(evidence.c.source_id == source_id, evidence.c.digest == digest)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _read_evidence(row)
+
+
+async def list_evidence(
+    connection: AsyncConnection, source_id: str, *, most_bytes: int | None = None
+) -> Sequence[Evidence]:
+    """Give the evidence against a source, newest first; of both sides together no more than ``most_bytes``."""
+    table = evidence
+    query = select(table).where(table.c.source_id == source_id).order_by(table.c.id.desc())
+    if most_bytes is not None:
+        lengths = select(table.c.id, func.length(table.c.first) + func.length(table.c.second))
+        found = await connection.execute(lengths.where(table.c.source_id == source_id).order_by(table.c.id.desc()))
+        sums = accumulate((row[1] for row in found), initial=0)
+        query = query.limit(sum(1 for total in sums if total <= most_bytes) - 1)
+    return [_read_evidence(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def count_evidence(connection: AsyncConnection, source_id: str) -> int:
+    """Count the evidence against a source."""
+    query = select(func.count()).select_from(evidence).where(evidence.c.source_id == source_id)
+    count: int = (await connection.execute(query)).scalar_one()
+    return count
+
+
+def _read_evidence(row: RowMapping) -> Evidence:
+    return Evidence(**{name: value for name, value in row.items() if name != "id"})

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.log.checkpoint import TreeHead
@@ -70,6 +70,13 @@ async def put_log_evidence(
     values = {column.name: getattr(found, column.name) for column in log_evidence.columns if column.name != "id"}
     made = insert_or(connection, log_evidence).values(values).on_conflict_do_nothing()
     return found if (await connection.execute(made.returning(log_evidence.c.id))).first() else None
+
+
+async def count_log_evidence(connection: AsyncConnection, origin: str) -> int:
+    """Count the evidence against a log."""
+    query = select(func.count()).select_from(log_evidence).where(log_evidence.c.origin == origin)
+    count: int = (await connection.execute(query)).scalar_one()
+    return count
 
 
 async def list_log_evidence(connection: AsyncConnection, origin: str | None = None) -> Sequence[LogEvidence]:

@@ -19,6 +19,7 @@ a bad proof                        ``spoil_proofs = True``: bundles whose inclus
 a bundle about something else      ``answers["/federation/proof?…"] = bundle``
 bad bytes of a zip                 ``blobs[sha256] = b"…"``
 another log                        ``signer = NoteSigner(…)``: signed by a key that is not the peer's
+a witness that looks at nothing    as it comes: it cosigns whatever it is asked to
 away                               ``away = True``: hangs up on everybody
 ================================== ===================================================================================
 
@@ -41,7 +42,7 @@ from pfn.protocol.ed25519 import SigningKey
 from pfn.protocol.errors import PfnError
 from pfn.protocol.log.bundle import Bundle, LoggedEntry, SignedMessage, write_bundle
 from pfn.protocol.log.checkpoint import Checkpoint, sign_checkpoint
-from pfn.protocol.log.cosignature import Cosigner
+from pfn.protocol.log.cosignature import Cosigner, cosign
 from pfn.protocol.log.edge import Edge, grow
 from pfn.protocol.log.entry import AnyLeaf, ReleaseLeaf, SourceLeaf, write_leaf
 from pfn.protocol.log.entry_bundle import write_entries
@@ -56,6 +57,7 @@ from pfn.protocol.log.tile import (
     read_nodes,
     tiles_for_inclusion,
 )
+from pfn.protocol.log.witness import parse_add_checkpoint, write_answer
 from pfn.protocol.peer import NodeDescription, sign_peer_challenge
 from pfn.protocol.source_id import source_id
 from pfn.publisher.paths import SIGNATURE_SUFFIX
@@ -66,6 +68,8 @@ from pfn.testing.publisher_v2 import FakePublisherV2
 
 _JSON: Final = {"Content-Type": "application/json"}
 _BYTES: Final = {"Content-Type": "application/octet-stream"}
+_TEXT: Final = {"Content-Type": "text/plain"}
+_NOTHING_HERE: Final = Answer(HTTPStatus.NOT_FOUND, _JSON, b'{"error": "There is nothing here."}')
 
 
 class FakePeer:
@@ -96,7 +100,7 @@ class FakePeer:
         host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.url = f"http://{host}"
         self.signer = NoteSigner(f"{host}/pfn", SigningKey.generate())
-        cosigner = Cosigner(f"{host}/witness", SigningKey.generate())
+        self.cosigner = Cosigner(f"{host}/witness", SigningKey.generate())
         self.description = NodeDescription(
             name=host,
             url=self.url,
@@ -104,7 +108,7 @@ class FakePeer:
             origin=self.signer.name,
             identity_key=self.identity.public_key,
             log_key=self.signer.verifier_key,
-            witness_key=cosigner.verifier_key,
+            witness_key=self.cosigner.verifier_key,
             software="fake",
             version="1",
         )
@@ -241,35 +245,42 @@ class FakePeer:
         for key in (target, named, parts.path):
             if key in self.answers:
                 return Answer(200, _JSON, self.answers[key])
-        return self._route(method, parts.path, query, body)
+        return self._take(parts.path, body) if method == "POST" else self._show(method, parts.path, query)
 
-    def _route(self, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
+    def _take(self, path: str, body: bytes) -> Answer:
+        match path:
+            case "/federation/node/prove":
+                return self._prove(body)
+            case "/federation/peers/hello":
+                return Answer(200, _JSON, b'{"status": "proposed"}')
+            case "/federation/evidence":
+                self.evidence.append(json.loads(body))
+                return Answer(200, _JSON, b'{"success": true}')
+            case "/witness/add-checkpoint":
+                note = parse_add_checkpoint(body).note
+                return Answer(200, _TEXT, write_answer([cosign(note, self.cosigner, self.present)]))
+        return _NOTHING_HERE
+
+    def _show(self, method: str, path: str, query: dict[str, str]) -> Answer:
         match method, path:
             case "GET", "/federation/node":
                 return Answer(200, _JSON, json.dumps(self.description.to_json()).encode())
-            case "POST", "/federation/node/prove":
-                return self._prove(body)
-            case "POST", "/federation/peers/hello":
-                return Answer(200, _JSON, b'{"status": "proposed"}')
-            case "POST", "/federation/evidence":
-                self.evidence.append(json.loads(body))
-                return Answer(200, _JSON, b'{"success": true}')
             case "GET", "/federation/evidence":
                 return Answer(200, _JSON, b"[]")
             case "GET", "/federation/proof" if (query["source"], query["plugin"], query["version"]) in self._bundles:
                 return Answer(200, _JSON, self.show_bundle(query["source"], query["plugin"], query["version"]))
             case "GET", "/log/checkpoint":
-                return Answer(200, {"Content-Type": "text/plain"}, write_note(self.note()))
+                return Answer(200, _TEXT, write_note(self.note()))
             case "GET", path if path.startswith("/log/") and path not in self._withheld:
                 return self._show_tile(path.removeprefix("/log/"))
             case "GET", path if (sha256 := path.removeprefix("/blobs/sha256/")) in self.blobs:
                 return Answer(200, _BYTES, self.blobs[sha256])
-        return Answer(HTTPStatus.NOT_FOUND, _JSON, b'{"error": "There is nothing here."}')
+        return _NOTHING_HERE
 
     def _prove(self, body: bytes) -> Answer:
         challenge = json.loads(body)["challenge"]
         try:
-            signature = sign_peer_challenge(challenge, self.identity, own=self.description, now=int(time.time()))
+            signature = sign_peer_challenge(challenge, self.identity, own=self.description, now=self.present)
         except PfnError as error:
             return Answer(422, _JSON, json.dumps({"error": error.detail}).encode())
         return Answer(200, _JSON, json.dumps({"signature": signature}).encode())
@@ -300,4 +311,4 @@ class FakePeer:
                         return Answer(200, _BYTES, cut_tile(hashes, tile))
         except PfnError:
             pass
-        return Answer(HTTPStatus.NOT_FOUND, _JSON, b"{}")
+        return _NOTHING_HERE

@@ -1,8 +1,9 @@
 """What a monitoring system reads: requests as they are answered, and how the node stands, as Prometheus text.
 
-Each application has a registry of its own. Labels come from closed lists, the operator's sources aside: routes are
-named by their template, whatever matches none shares one label, and so do methods nobody defined, so that no stranger
-makes a series. Requests and work are this process's own; everything else is of the whole node.
+Each application has a registry of its own. Labels come from closed lists, the operator's sources and peers aside:
+routes are named by their template, whatever matches none shares one label, and so do methods nobody defined, so that no
+stranger makes a series; a node that introduces itself is counted, and has none of its own before the operator takes it.
+Requests and work are this process's own; everything else is of the whole node.
 """
 
 import time
@@ -105,6 +106,7 @@ class _Rows(Collector):
         yield _gauge("pfn_build", "What runs here.", "version", {__version__: 1})
         yield from self._collect_sources()
         yield from self._collect_work()
+        yield from self._collect_network()
         yield from self._collect_storage()
         if self.worker is not None:
             yield from _collect_worker(self.worker)
@@ -144,6 +146,24 @@ class _Rows(Collector):
         yield _gauge("pfn_work_leases_dead", "Work that a dead worker left, to be taken over.", "kind", dead)
         yield _gauge("pfn_deliveries", "Deliveries to webhooks by state, of those kept.", "state", at.deliveries)
         yield _gauge("pfn_webhooks", "Webhooks by state.", "state", at.webhooks)
+
+    def _collect_network(self) -> Iterable[Metric]:
+        at = self.at
+        lags = {peer.url: float(peer.lag) for peer in at.active_peers}
+        equal = {peer.url: float(peer.equal) for peer in at.active_peers if peer.equal is not None}
+        yield _gauge("pfn_peers", "Peers by state.", "state", at.peers_by_state)
+        yield _gauge("pfn_peer_lag_entries", "Entries of a peer's log that were not taken in yet.", "peer", lags)
+        yield _gauge("pfn_peer_equal", "1 where a peer holds the same as this node, 0 where not.", "peer", equal)
+        for name, help_text, value in (
+            ("pfn_log_size", "Entries of the node's log.", at.log_size),
+            ("pfn_log_halted", "1 while the log is halted: nothing new is taken in.", at.log_halt is not None),
+            (
+                "pfn_log_witnessing_operators",
+                "Operators whose witnesses signed the log within a day.",
+                at.witnessing_operators,
+            ),
+        ):
+            yield GaugeMetricFamily(name, help_text, value=value)
 
     def _collect_storage(self) -> Iterable[Metric]:
         at = self.at

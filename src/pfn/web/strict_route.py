@@ -14,7 +14,9 @@ class StrictRequest(Request):
 
     async def json(self) -> JsonValue:
         """Read the body. Raises PfnError (``malformed_json``)."""
-        return parse_json(await self.body())
+        body = await self.body()
+        # How long it may be was decided before it was read.
+        return parse_json(body, max_bytes=len(body))
 
 
 class StrictRoute(APIRoute):

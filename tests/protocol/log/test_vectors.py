@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.tools import needs_tool
 
 from pfn.protocol.ed25519 import PublicKey, SigningKey
 from pfn.protocol.errors import PfnError, SecurityError
@@ -207,6 +208,31 @@ def test_challenges_of_peers(case):
     key = SigningKey(bytes.fromhex(VECTORS["keys"]["identity"]["seed"]))
     signed = outcome(lambda: sign_peer_challenge(case["challenge"], key, own=node, now=case["now"]))
     assert signed == case["expect"]
+
+
+@needs_tool("node")
+def test_an_implementation_in_another_language_says_the_same():
+    script = Path(__file__).parent / "verify_vectors.mjs"
+    said = json.loads(subprocess.run(["node", script, FOLDER], check=True, capture_output=True, text=True).stdout)
+    leaves, tree, tiles, checkpoint = (VECTORS[name] for name in ("leaves", "tree", "tiles", "checkpoint"))
+    assert said == {
+        "keys": True,
+        "leaves": [[one["kind"], one["hash"]] for one in leaves["leaves"]],
+        "refused_leaves": {name: one["expect"] for name, one in leaves["refused"].items()},
+        "tree": {
+            "leaf_hashes": tree["leaf_hashes"],
+            "roots": tree["roots"],
+            "inclusion": [True] * len(tree["inclusion"]),
+            "refused_inclusion": dict.fromkeys(tree["refused_inclusion"], False),
+            "consistency": [True] * len(tree["consistency"]),
+        },
+        "tiles": {**tiles, "refused_paths": ["log_malformed"] * len(tiles["refused_paths"])},
+        "checkpoint": {name: checkpoint[name] for name in ("origin", "size", "root", "cosigned_message", "expect")},
+        "proof": [case["expect"] for case in VECTORS["proof"]["cases"]],
+        "witness": [[case["status"], case["answer"]] for case in VECTORS["witness"]["cases"]],
+        "state": {name: one["digest"] for name, one in VECTORS["state"].items()},
+        "peer": {"signature": True, "cases": [case["expect"] for case in VECTORS["peer"]["cases"]]},
+    }
 
 
 def test_the_texts_shown_in_the_documentation_are_those_of_the_vectors():

@@ -42,6 +42,28 @@ async def test_a_zip_is_served_by_its_digest_to_anybody(node: ServedNode):
         assert (await anybody.get(f"/blobs/sha256/{sha256}")).json()["code"] == "not_found"
 
 
+async def test_what_is_blocked_is_neither_given_nor_held(node: ServedNode):
+    """A revoked key blocks what it signed since; a yank only withdraws an offer, and who asks by name is told."""
+    now = int(node.clock())
+    async with FakePublisherV2(now=now) as publisher, httpx.AsyncClient(base_url=node.url) as anybody:
+        contents = {slug: publisher.add_plugin(slug, "1.0") for slug in ("bad", "gone")}
+        source = await follow(node, publisher)
+        publisher.yank("gone", "1.0")
+        publisher.revoke_release_key(compromised_since=now - 10)
+        contents["good"] = publisher.add_plugin("good", "1.0")
+        await node.services.syncs.run_now(source)
+        given = {
+            slug: (await anybody.get(f"/blobs/sha256/{hashlib.sha256(content).hexdigest()}")).status_code
+            for slug, content in contents.items()
+        }
+        state = (await anybody.get("/federation/state", params={"source": source})).json()
+        whole = (await anybody.get("/federation/state")).json()
+    assert given == {"bad": 404, "gone": 404, "good": 200}
+    sha256 = hashlib.sha256(contents["good"]).hexdigest()
+    assert state["digest"] == state_digest([HeldRelease("good", "1.0", sha256, "offered")])
+    assert whole["digest"] == state_digest([HeldRelease(f"{source}/good", "1.0", sha256, "offered")])
+
+
 async def test_the_state_is_a_digest_over_what_is_served(node: ServedNode):
     async with FakePublisherV2() as publisher, httpx.AsyncClient(base_url=node.url) as anybody:
         empty = (await anybody.get("/federation/state")).json()

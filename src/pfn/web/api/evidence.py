@@ -14,7 +14,7 @@ from pfn.storage.signed_document import Evidence
 from pfn.storage.witness import LogEvidence
 from pfn.web.access import Node
 from pfn.web.api.answers import Json
-from pfn.web.api.release import PUBLIC
+from pfn.web.headers import PUBLIC
 from pfn.web.strict_route import StrictRoute
 
 router = APIRouter(prefix="/federation", tags=["Peers"], route_class=StrictRoute)

@@ -15,7 +15,7 @@ from pfn.storage.witness import LogEvidence
 from pfn.web.access import LogAdmin, Node, Reader
 from pfn.web.api.answers import Json, show_due
 from pfn.web.api.peer_requests import AcceptPeer, AddPeer, Hello, PeerTerms, ProveNode, SuspendPeer
-from pfn.web.api.release import PUBLIC
+from pfn.web.headers import PUBLIC
 from pfn.web.strict_route import StrictRoute
 
 router = APIRouter(prefix="/federation", tags=["Peers"], route_class=StrictRoute)

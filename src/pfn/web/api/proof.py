@@ -12,7 +12,8 @@ from pfn.protocol.log.policy_text import write_policy
 from pfn.protocol.peer_leaves import write_kept_leaves
 from pfn.web.access import LogAdmin, Node
 from pfn.web.api.answers import Json
-from pfn.web.api.release import PUBLIC, Required, Text
+from pfn.web.api.release import Required, Text
+from pfn.web.headers import PUBLIC
 from pfn.web.strict_route import StrictRoute
 from pfn.web.validator import not_modified
 

@@ -4,7 +4,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from pfn.web.access import Node
-from pfn.web.api.release import PUBLIC, Text
+from pfn.web.api.release import Text
+from pfn.web.headers import PUBLIC
 from pfn.web.strict_route import StrictRoute
 
 router = APIRouter(prefix="/federation", tags=["Peers"], route_class=StrictRoute)
