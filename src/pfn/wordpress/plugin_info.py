@@ -1,11 +1,12 @@
 """Plugin information as WordPress core asks for it: lists, one plugin's details, tags (facts: client contracts 3b).
 
-Answers for the shape of the answers of ``plugins/info/1.2``. It chooses no plugins and sanitises nothing: section texts
-come in as harmless HTML.
+Answers for the shape of the answers of ``plugins/info/1.2``. It chooses no plugins; section texts come in as harmless
+HTML, all other texts as they are, and are escaped here, for core takes names and descriptions for HTML too.
 
 Rules: every member that core reads is there, for a missing one is a warning on the site; links are absolute, for core
 would resolve relative ones at another server; ``external`` is set, so that no link to a foreign directory is shown; the
-HTTP status says nothing to core, an ``error`` member does; a tag must not be called ``error``.
+HTTP status says nothing to core, an ``error`` member does; a tag must not be called ``error``. Contributors have a
+profile and a picture of the node's own: without, core would show pictures from the site's own admin pages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +73,10 @@ def show_plugin(details: Details) -> dict[str, object]:
         "versions": dict(details.versions),
         "upgrade_notice": dict(details.upgrade_notice),
         "author_profile": details.author_profile,
-        "contributors": {name: {"profile": "", "avatar": "", "display_name": name} for name in details.contributors},
+        "contributors": {
+            name: {"profile": details.author_profile, "avatar": details.card.icon, "display_name": name}
+            for name in details.contributors
+        },
         "banners": {},
         "screenshots": {},
         "donate_link": details.donate_link,
@@ -81,13 +85,32 @@ def show_plugin(details: Details) -> dict[str, object]:
 
 def show_tags(counts: Mapping[str, int], *, number: int) -> dict[str, object]:
     """Give the answer of ``hot_tags``: the most used tags, the most used first."""
-    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]
-    return {tag_slug(tag): {"name": tag, "slug": tag_slug(tag), "count": count} for tag, count in most}
+    tags: dict[str, tuple[str, int]] = {}
+    for tag, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        # Tags that differ in a hyphen are one to core; the more usual spelling is shown.
+        name, sum_ = tags.get(tag_slug(tag), (tag, 0))
+        tags[tag_slug(tag)] = name, sum_ + count
+    most = sorted(tags.items(), key=lambda item: (-item[1][1], item[0]))[:number]
+    return {slug: {"name": name, "slug": slug, "count": count} for slug, (name, count) in most}
 
 
 def show_error(sentence: str) -> dict[str, object]:
     """Give what core shows as an error message."""
     return {"error": sentence}
+
+
+def show_closed(*, slug: str, name: str, reason: str, closed_at: int | None) -> dict[str, object]:
+    """Give the answer about something that was offered and is not any more; ``closed_at`` is in Unix seconds."""
+    return {
+        "error": "closed",
+        "name": escape(name),
+        "slug": slug,
+        "description": escape(f"This was closed and can not be installed any more. {reason}"),
+        "closed": True,
+        "closed_date": _day(closed_at) if closed_at is not None else False,
+        "reason": "withdrawn",
+        "reason_text": escape(reason),
+    }
 
 
 def tag_slug(tag: str) -> str:
@@ -96,12 +119,16 @@ def tag_slug(tag: str) -> str:
     return "errors" if slug == "error" else slug
 
 
+def tags_of(slug: str) -> Sequence[str]:
+    """Give the tags, with hyphens for their spaces, that have this slug."""
+    return ("error", "errors") if slug == "errors" else (slug,)
+
+
 def _show_card(card: Card) -> dict[str, object]:
     return {
-        "name": card.name,
+        "name": escape(card.name),
         "slug": card.slug,
         "version": card.version,
-        # Core prints it as HTML.
         "author": escape(card.author),
         "author_profile": "",
         "requires": card.requires or False,
@@ -116,16 +143,20 @@ def _show_card(card: Card) -> dict[str, object]:
         "active_installs": card.active_installs,
         "downloaded": card.downloaded,
         "last_updated": _moment(card.updated_at),
-        "added": datetime.fromtimestamp(card.added_at, UTC).strftime("%Y-%m-%d"),
+        "added": _day(card.added_at),
         "homepage": card.page,
-        "short_description": card.short_description,
-        "description": card.short_description,
+        "short_description": escape(card.short_description),
+        "description": escape(card.short_description),
         "download_link": card.package,
         "tags": dict(card.tags),
         "donate_link": "",
         # One of svg, 2x, 1x and default must be there.
         "icons": {"default": card.icon},
     }
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def _moment(seconds: int) -> str:

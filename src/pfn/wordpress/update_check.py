@@ -22,12 +22,16 @@ _LONGEST_VERSION = 64
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Something a site has: of a plugin ``key`` is ``folder/file.php``, of a theme its folder."""
+    """Something a site has: of a plugin ``key`` is ``folder/file.php``, of a theme its folder.
+
+    It is ``active`` unless the site says otherwise.
+    """
 
     key: str
     slug: str
     version: str
     update_uri: str
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,22 @@ def read_plugins(text: str | None) -> tuple[Installed, ...]:
 
     A plugin that is a single file, without a folder, has no slug and is left out.
     """
+    entries, active = _read(text, "plugins")
+    running = {key for key in active if isinstance(key, str)} if isinstance(active, list) else None
     found = []
-    for key, header in _entries(text, "plugins"):
+    for key, header in entries:
         folder, slash, file = key.partition("/")
         if slash and "/" not in file and is_slug(folder):
-            found.append(_installed(key, folder, header))
+            found.append(_installed(key, folder, header, active=running is None or key in running))
     return tuple(found)
 
 
 def read_themes(text: str | None) -> tuple[Installed, ...]:
     """Read the ``themes`` field: ``{"active": …, "themes": {"folder": {"Version": …}}}``."""
-    return tuple(_installed(key, key, header) for key, header in _entries(text, "themes") if is_slug(key))
+    entries, active = _read(text, "themes")
+    return tuple(
+        _installed(key, key, header, active=active is None or active == key) for key, header in entries if is_slug(key)
+    )
 
 
 def is_ours(update_uri: str, hosts: Iterable[str]) -> bool:
@@ -132,20 +141,21 @@ def _plugin_item(offer: Offered) -> dict[str, object]:
     return item
 
 
-def _installed(key: str, slug: str, header: Mapping[str, object]) -> Installed:
-    return Installed(key, slug, _text(header, "Version")[:_LONGEST_VERSION], _text(header, "UpdateURI"))
+def _installed(key: str, slug: str, header: Mapping[str, object], *, active: bool) -> Installed:
+    return Installed(key, slug, _text(header, "Version")[:_LONGEST_VERSION], _text(header, "UpdateURI"), active)
 
 
-def _entries(text: str | None, name: str) -> Sequence[tuple[str, Mapping[str, object]]]:
-    """Give what is installed by key, as far as it can be read."""
+def _read(text: str | None, name: str) -> tuple[Sequence[tuple[str, Mapping[str, object]]], object]:
+    """Give what is installed by key, and what is said to be active, as far as it can be read."""
     try:
         document = json.loads(text or "")
     except (ValueError, RecursionError):
-        return []
+        return [], None
     entries = document.get(name) if isinstance(document, dict) else None
     if not isinstance(entries, dict):
-        return []
-    return [(key, header) for key, header in entries.items() if isinstance(header, dict)][:MOST_ITEMS]
+        return [], None
+    found = [(key, header) for key, header in entries.items() if isinstance(header, dict)][:MOST_ITEMS]
+    return found, document.get("active")
 
 
 def _text(header: Mapping[str, object], name: str) -> str:

@@ -9,7 +9,7 @@ from pfn.storage.schema.base import metadata
 from pfn.storage.schema.history import cursors, events, version_updates
 from pfn.storage.schema.log import cosignatures, log_evidence, log_halts, log_heads, log_leaves, log_tiles, witnessed
 from pfn.storage.schema.peer import peer_leaves, peer_wants, peers, source_proposals
-from pfn.storage.schema.reach import slug_contests, slugs, usage_days, vendors
+from pfn.storage.schema.reach import composer_documents, slug_contests, slugs, usage_days, vendors
 from pfn.storage.schema.release import blobs, mirrored_plugins, plugin_tags, plugins, quarantine, rechecks
 from pfn.storage.schema.source import (
     catalogs,
@@ -21,12 +21,13 @@ from pfn.storage.schema.source import (
 )
 from pfn.storage.schema.subscription import deliveries, subscriptions, webhooks
 from pfn.storage.schema.sync import listing_states, listings, sync_failures, syncs
-from pfn.storage.schema.work import health, health_hours, schedule
+from pfn.storage.schema.work import health, health_hours, schedule, trust_days
 
 __all__ = [
     "api_keys",
     "blobs",
     "catalogs",
+    "composer_documents",
     "cosignatures",
     "cursors",
     "deliveries",
@@ -62,6 +63,7 @@ __all__ = [
     "subscriptions",
     "sync_failures",
     "syncs",
+    "trust_days",
     "usage_days",
     "vendors",
     "version_updates",

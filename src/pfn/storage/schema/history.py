@@ -27,6 +27,8 @@ events = Table(
     Index(None, "action", "seq"),
     Index(None, "private", "seq"),
     Index(None, "timestamp"),
+    # What people did, which is little beside what the node does by itself: the audit trail.
+    Index("ix_events_people", "seq", sqlite_where=text("actor != 'node'"), postgresql_where=text("actor != 'node'")),
     sqlite_autoincrement=True,
 )
 

@@ -14,12 +14,13 @@ from sqlalchemy import (
 
 from pfn.storage.schema.base import metadata
 
-# The one source that answers for a slug where only slugs are known, as in WordPress; it changes by hand alone.
+# The one source that answers for a slug where only slugs are known, as in WordPress; it changes by hand alone, and so
+# outlives a source that is purged.
 slugs = Table(
     "slugs",
     metadata,
     Column("slug", String, primary_key=True),
-    Column("source_id", String, ForeignKey("sources.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("source_id", String, nullable=False, index=True),
     Column("pinned", Boolean, nullable=False, server_default=text("false")),
     Column("since", BigInteger, nullable=False),
     Column("decided_by", String, nullable=False),
@@ -42,6 +43,15 @@ vendors = Table(
     metadata,
     Column("source_id", String, primary_key=True),
     Column("vendor", String, nullable=False, unique=True),
+)
+
+# Since when a document of the Composer repository says what it says: clients ask by that date alone.
+composer_documents = Table(
+    "composer_documents",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
 )
 
 # Sums by day, no person in them: downloads, and sites that said they run it.

@@ -35,6 +35,7 @@ blobs = Table(
     Column("checked_at", BigInteger),
     Column("corrupt_at", BigInteger),
     Index(None, "checked_at"),
+    Index(None, "stored_at", "size"),
 )
 
 quarantine = Table(
@@ -90,6 +91,7 @@ mirrored_plugins = Table(
     CheckConstraint("level IN ('none', 'metadata', 'artifact')", name="level"),
     Index(None, "source_id", "plugin_id"),
     Index(None, "sha256"),
+    Index(None, "mirror_date"),
     sqlite_autoincrement=True,
 )
 
@@ -108,7 +110,10 @@ plugins = Table(
     Column("kind", String, nullable=False, server_default="plugin"),
     # The little of the newest release's facts that update checks need, so that they read no whole readme.
     Column("offer", JSON, nullable=False, server_default="{}"),
+    # What the signature of the newest release covers.
+    Column("level", String, nullable=False, server_default="none"),
     Index(None, "updated_at", "source_id", "plugin_id"),
+    Index(None, "level", "updated_at", "source_id", "plugin_id"),
     Index(None, "plugin_id"),
 )
 

@@ -74,3 +74,15 @@ health_hours = Table(
     Column("times", JSON, nullable=False, server_default="[]"),
     Index(None, "hour"),
 )
+
+# A source's trust by day, as it was last found on it; ``earned`` is what it was before gates capped it.
+trust_days = Table(
+    "trust_days",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    # Days since the Unix epoch.
+    Column("day", Integer, primary_key=True),
+    Column("score", Float, nullable=False),
+    Column("earned", Float, nullable=False),
+    Index(None, "day"),
+)

@@ -1,0 +1,53 @@
+"""Update checks: for what a site has, what the source that speaks for its slug offers (docs/decisions/010).
+
+One statement for a whole site. It decides who may answer, not what is newer: that is ``wordpress.update_check``'s.
+
+The rules, each against dependency confusion: nobody but the holder of the slug is heard; an ``Update URI`` must name
+this node or the holder's instance, and if it names a source of this node, the holder; a plugin whose main file is
+another than the one the site has is another plugin.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
+
+from pfn.domain.offer import PLUGIN, Offered
+from pfn.storage.database import Database
+from pfn.storage.offer import find_offered
+from pfn.wordpress.update_check import Installed, is_ours
+
+
+class UpdateCheckService:
+    """Answers sites; ``address`` is where they reach this node."""
+
+    def __init__(self, database: Database, address: str) -> None:
+        self._database = database
+        self._host = _host(address)
+
+    async def find_offers(self, kind: str, installed: Sequence[Installed]) -> dict[str, Offered]:
+        """Give what is offered for what a site has, by key."""
+        if not installed:
+            return {}
+        async with self._database.read() as connection:
+            found = await find_offered(connection, {one.slug for one in installed}, kind)
+        return {
+            one.key: found[one.slug] for one in installed if one.slug in found and self._speaks(found[one.slug], one)
+        }
+
+    def _speaks(self, offered: Offered, installed: Installed) -> bool:
+        if offered.kind == PLUGIN and offered.offer.main_file:
+            file = installed.key.partition("/")[2]
+            if file != offered.offer.main_file:
+                return False
+        uri = installed.update_uri
+        if not is_ours(uri, {self._host, _host(offered.instance_url)}):
+            return False
+        return not uri or _host(uri) != self._host or _names(uri) <= {offered.source_id}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _names(uri: str) -> set[str]:
+    """Give the sources that the path of an address at this node names."""
+    return {name for part in urlsplit(uri).path.split("/") if "@" in (name := unquote(part)).strip("@")}

@@ -1,0 +1,173 @@
+"""What a site may browse and search: pages of what is offered under bare slugs, with counts (decision 010).
+
+Pages are by number, as WordPress asks for them; each search, and each count, looks at every row that may match.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.domain.offer import PLUGIN, Offered
+from pfn.storage.offer import read_offered, select_offered
+from pfn.storage.schema import mirrored_plugins, plugin_tags, plugins, slugs, sources, usage_days
+from pfn.wordpress.plugin_info import tags_of
+from pfn.wordpress.version import sort_versions
+
+
+class Order(StrEnum):
+    """What comes first; where words are searched for, how well they fit comes before."""
+
+    TRUSTED = "trusted"
+    POPULAR = "popular"
+    NEW = "new"
+    UPDATED = "updated"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryQuery:
+    """What is asked for; an empty string asks for nothing. ``page`` is from 1 on, ``without`` are slugs to leave out.
+
+    All words must occur, and all ``tags``, which are slugs of tags as ``tag_slug`` makes them.
+    """
+
+    kind: str = PLUGIN
+    words: str = ""
+    tags: tuple[str, ...] = ()
+    author: str = ""
+    without: tuple[str, ...] = ()
+    order: Order = Order.TRUSTED
+    page: int = 1
+    per_page: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is offered under a bare slug, and since when its source speaks for it, in Unix seconds."""
+
+    offered: Offered
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredVersion:
+    """One mirrored version; ``withdrawn`` is why it is offered no more, and ``withdrawn_at`` since when, if known."""
+
+    version: str
+    name: str
+    withdrawn: str | None
+    withdrawn_at: int | None
+
+
+async def list_directory(connection: AsyncConnection, query: DirectoryQuery) -> tuple[Sequence[Listed], int]:
+    """Give one page, and how many there are on all."""
+    conditions = _conditions(query)
+    counting = select_offered().where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
+    total: int = (await connection.execute(counting)).scalar_one()
+    page = (
+        _select_listed()
+        .where(*conditions)
+        .order_by(*_order(query))
+        .limit(query.per_page)
+        .offset((query.page - 1) * query.per_page)
+    )
+    return [_read_listed(row) for row in (await connection.execute(page)).mappings()], total
+
+
+async def find_listed(connection: AsyncConnection, slug: str, kind: str) -> Listed | None:
+    """Find what is offered under a bare slug."""
+    query = _select_listed().where(plugins.c.plugin_id == slug, plugins.c.kind == kind)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _read_listed(row)
+
+
+async def count_tags(connection: AsyncConnection, kind: str, *, limit: int) -> dict[str, int]:
+    """Give the most used tags of what is offered, and how often each is."""
+    number = func.count().label("number")
+    query = (
+        select_offered()
+        .join(
+            plugin_tags,
+            (plugin_tags.c.source_id == plugins.c.source_id) & (plugin_tags.c.plugin_id == plugins.c.plugin_id),
+        )
+        .where(plugins.c.kind == kind)
+        .with_only_columns(plugin_tags.c.tag, number, maintain_column_froms=True)
+        .group_by(plugin_tags.c.tag)
+        .order_by(number.desc(), plugin_tags.c.tag)
+        .limit(limit)
+    )
+    return {row[0]: row[1] for row in await connection.execute(query)}
+
+
+async def list_mirrored_versions(connection: AsyncConnection, source_id: str, slug: str) -> Sequence[MirroredVersion]:
+    """Give every mirrored version of a plugin, newest first."""
+    table = mirrored_plugins
+    columns = (table.c.version, table.c.name, table.c.yank_reason, table.c.block_reason, table.c.yanked_at)
+    query = select(*columns).where(table.c.source_id == source_id, table.c.plugin_id == slug)
+    found = {}
+    for version, name, yank_reason, block_reason, yanked_at in await connection.execute(query):
+        withdrawn = block_reason or yank_reason or ("It was yanked." if yanked_at is not None else None)
+        found[version] = MirroredVersion(version, name, withdrawn, yanked_at)
+    return [found[version] for version in reversed(sort_versions(found))]
+
+
+def _select_listed() -> Select[tuple[object, ...]]:
+    return select_offered().add_columns(slugs.c.since)
+
+
+def _read_listed(row: RowMapping) -> Listed:
+    return Listed(read_offered(row), row["since"])
+
+
+def _conditions(query: DirectoryQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [plugins.c.kind == query.kind]
+    found += [plugins.c.search_text.contains(word, autoescape=True) for word in query.words.casefold().split()]
+    found += [
+        exists().where(
+            plugin_tags.c.source_id == plugins.c.source_id,
+            plugin_tags.c.plugin_id == plugins.c.plugin_id,
+            func.replace(plugin_tags.c.tag, " ", "-").in_(tags_of(tag)),
+        )
+        for tag in query.tags
+    ]
+    if query.author:
+        found.append(
+            or_(
+                plugins.c.author == query.author,
+                sources.c.username == query.author,
+                plugins.c.source_id == query.author,
+            )
+        )
+    if query.without:
+        found.append(plugins.c.plugin_id.not_in(query.without))
+    return found
+
+
+def _order(query: DirectoryQuery) -> list[ColumnElement[object]]:
+    order: list[ColumnElement[object]] = []
+    words = query.words.casefold().split()
+    if words:
+        slug = "-".join(words)
+        order.append(
+            case(
+                (plugins.c.plugin_id == slug, 0),
+                (plugins.c.plugin_id.startswith(slug, autoescape=True), 1),
+                (func.lower(plugins.c.name).contains(words[0], autoescape=True), 2),
+                else_=3,
+            )
+        )
+    match query.order:
+        case Order.POPULAR:
+            downloads = select(func.sum(usage_days.c.downloads)).where(
+                usage_days.c.source_id == plugins.c.source_id, usage_days.c.plugin_id == plugins.c.plugin_id
+            )
+            order.append(func.coalesce(downloads.scalar_subquery(), 0).desc())
+        case Order.NEW:
+            order.append(slugs.c.since.desc())
+        case Order.UPDATED:
+            order.append(plugins.c.updated_at.desc())
+        case Order.TRUSTED:
+            pass
+    return [*order, sources.c.trust_score.desc(), plugins.c.plugin_id]

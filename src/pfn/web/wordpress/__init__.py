@@ -1,0 +1,1 @@
+"""What unmodified WordPress sites ask of a node."""

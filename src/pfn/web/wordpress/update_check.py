@@ -1,0 +1,96 @@
+"""Update checks of unmodified WordPress, of plugins and themes (facts: client contracts 3a and 3e).
+
+At the paths of WordPress's own server, and below ``/wordpress``. Whatever is sent, the answer is one that the site's
+admin pages survive: what cannot be read has nothing installed. Only a body too large to be read, and too many requests,
+are refused, with a status; core ignores every answer but 200 and keeps what it knew.
+
+A site that says who it is counts as one that runs what it has active; only sums are kept (``services.usage``).
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from pfn.domain.offer import PLUGIN, THEME, Offered
+from pfn.services.node import Services
+from pfn.web.access import Node
+from pfn.web.wordpress.cards import make_update
+from pfn.web.wordpress.paths import spell
+from pfn.wordpress.update_check import (
+    Installed,
+    answer_plugins,
+    answer_themes,
+    read_plugins,
+    read_themes,
+)
+from pfn.wordpress.update_check import Offered as Update
+
+router = APIRouter(include_in_schema=False)
+
+Read: TypeAlias = Callable[[str | None], tuple[Installed, ...]]
+Answer: TypeAlias = Callable[[Sequence[Installed], Mapping[str, Update]], dict[str, object]]
+
+_HEADERS = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
+_MOST_FIELDS = 100
+# What takes a while to read is read off the event loop.
+_LARGE = 128 * 1024
+# Core's name for itself: its version, then the address of the site.
+_SITE = re.compile(r"WordPress/[^;]{1,40}; (https?://\S{1,400})")
+
+
+async def check_plugins(request: Request, node: Node) -> Response:
+    """Answer for a site's plugins."""
+    return await _answer(request, node, PLUGIN, read_plugins, answer_plugins)
+
+
+async def check_themes(request: Request, node: Node) -> Response:
+    """Answer for a site's themes."""
+    return await _answer(request, node, THEME, read_themes, answer_themes)
+
+
+async def list_translations(of: str) -> Response:
+    """Say that there are none: a node has no language packs."""
+    del of
+    return JSONResponse({"translations": []}, headers=_HEADERS)
+
+
+for _path, _endpoint in (
+    ("/plugins/update-check/1.1", check_plugins),
+    ("/themes/update-check/1.1", check_themes),
+    ("/translations/{of}/1.0", list_translations),
+):
+    for _spelling in spell(_path):
+        router.add_api_route(_spelling, _endpoint, methods=["POST"])
+
+
+async def _answer(request: Request, node: Services, kind: str, read: Read, answer: Answer) -> Response:
+    body = await request.body()
+    if len(body) > _LARGE:
+        installed = await asyncio.to_thread(_read, body, kind, read)
+    else:
+        installed = _read(body, kind, read)
+    offers = await node.update_checks.find_offers(kind, installed)
+    _count(request, node, installed, offers)
+    updates = {key: make_update(key, offered, node.address) for key, offered in offers.items()}
+    return JSONResponse(answer(installed, updates), headers=_HEADERS)
+
+
+def _read(body: bytes, kind: str, read: Read) -> tuple[Installed, ...]:
+    try:
+        fields = dict(parse_qsl(body.decode("ascii"), max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return ()
+    return read(fields.get(f"{kind}s"))
+
+
+def _count(request: Request, node: Services, installed: Sequence[Installed], offers: Mapping[str, Offered]) -> None:
+    site = _SITE.fullmatch(request.headers.get("user-agent", ""))
+    if site is None:
+        return
+    running = ((offers[one.key], one.version) for one in installed if one.active and one.key in offers)
+    node.usage.count_sites(site[1], [(offered.source_id, offered.slug, version) for offered, version in running])
