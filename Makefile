@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-network test check format lock screenshots simulate sizes clean
+.PHONY: help setup demo demo-network test test-clients check format lock screenshots simulate sizes texts clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ demo-network: $(STAMP) ## three nodes, two publishers; one of each is killed, an
 	@$(BIN)/python scripts/demo_network.py $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m "not clients" $(ARGS)
+
+test-clients: $(STAMP) ## run the tests with a real WordPress, its database, Composer and Chromium, from Debian
+	@$(BIN)/python -m pytest -n auto -m clients $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import rules, file sizes
 	$(BIN)/ruff format --check .
@@ -45,6 +48,9 @@ screenshots: $(STAMP) ## draw the pictures in docs/images (needs Debian's chromi
 
 simulate: $(STAMP) ## a node among 1,000 misbehaving and honest sources for a day, in minutes (ARGS="--sources 100 --plugins 6000")
 	@$(BIN)/python scripts/simulate.py $(ARGS)
+
+texts: $(STAMP) ## gather the pages' texts into src/pfn/web/texts; then translate what is empty in the .po files
+	@$(BIN)/python scripts/texts.py
 
 lock: ## renew the pinned, hashed requirement files (needs uv)
 	scripts/lock.sh

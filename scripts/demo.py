@@ -113,6 +113,7 @@ def show(*, once: bool) -> None:
         print(f"  API         {node_url}/docs        {node_url}/openapi.json")
         print(f"  plugins     {node_url}/federation/plugins")
         print(f"  publisher   {publisher_url}/")
+        show_views(node_url, source, plugin["plugin_id"])
         if once:
             return
         print("\n  Ctrl-C ends it.")
@@ -120,6 +121,28 @@ def show(*, once: bool) -> None:
             webbrowser.open(node_url)
         while True:
             signal.pause()
+
+
+def show_views(node_url: str, source: str, slug: str) -> None:
+    """Print where each kind of client finds the plugins, as asked in this moment: an address that fails ends it."""
+    author = source.partition("@")[0]
+    views = {
+        "site helper": f"/wordpress/pfn-site.php?plugins={slug}",
+        "update check": "/plugins/update-check/1.1/",
+        "information": f"/plugins/info/1.2/?action=plugin_information&request[slug]={slug}",
+        "search": "/plugins/info/1.2/?action=query_plugins",
+        "zip": f"/dl/{source}/{slug}/{slug}.1.1.0.zip",
+        "signature": f"/dl/{source}/{slug}/{slug}.1.1.0.zip.sig",
+        "PUC": f"/puc/{source}/{slug}.json",
+        "MPP": f"/mpp/{author}/{slug}/{slug}.json",
+        "Composer": "/composer/packages.json",
+    }
+    step("What clients ask")
+    for name, path in views.items():
+        # A site posts what it has; one that has nothing is answered too.
+        body = b"" if name == "update check" else None
+        with urlopen(node_url + path, body, timeout=START_S):
+            print(f"  {name:<13} {node_url}{path}")
 
 
 def publish(version: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,14 +61,20 @@ def migrated_postgres(postgres: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a migrated database of each kind."""
+def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Make migrated databases, all of one kind, and give the URL of each."""
     if request.param == "sqlite":
-        path = tmp_path / "node.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-        return sqlite_url(path)
+        migrated: Path = request.getfixturevalue("migrated_sqlite")
+        return lambda: sqlite_url(Path(shutil.copy(migrated, tmp_path / f"{secrets.token_hex(6)}.db")))
     template: str = request.getfixturevalue("migrated_postgres")
-    return create_database(request.getfixturevalue("postgres"), f"pfn_{secrets.token_hex(6)}", template)
+    server: str = request.getfixturevalue("postgres")
+    return lambda: create_database(server, f"pfn_{secrets.token_hex(6)}", template)
+
+
+@pytest.fixture
+def database_url(make_database: Callable[[], str]) -> str:
+    """The URL of a migrated database of each kind."""
+    return make_database()
 
 
 @pytest.fixture

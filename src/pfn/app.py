@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import partial
 
 from fastapi import FastAPI
@@ -25,12 +25,16 @@ from pfn.protocol.peer import NodeDescription
 from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.access import AccessService, hash_master_key
 from pfn.services.activity import ActivityService
+from pfn.services.attention import AttentionService
 from pfn.services.background import Background
 from pfn.services.bad_keys import BadKeys
 from pfn.services.catalog import CatalogService
 from pfn.services.clock import Clock
+from pfn.services.composer import ComposerService
+from pfn.services.conflict import ConflictService
 from pfn.services.cosigning import CosigningService
 from pfn.services.delivery import DeliveryService
+from pfn.services.directory import DirectoryService
 from pfn.services.doctor import Finding, examine_node
 from pfn.services.evidence_exchange import EvidenceExchange
 from pfn.services.health import HealthService
@@ -66,19 +70,25 @@ from pfn.services.room import Room
 from pfn.services.schedule import ScheduleService, make_paces
 from pfn.services.session import SessionService
 from pfn.services.signed_listing import SignedListingService
+from pfn.services.site_helper import SiteHelperService
 from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
+from pfn.services.sync_history import SyncHistoryService
 from pfn.services.sync_run import SyncRunner
 from pfn.services.tail import TailService
+from pfn.services.terms import NodeTerms
+from pfn.services.update_check import UpdateCheckService
+from pfn.services.update_checker import UpdateCheckerService
+from pfn.services.usage import UsageService
 from pfn.services.verification import VerificationService
 from pfn.services.webhook import WebhookService
 from pfn.services.witness import WitnessService
 from pfn.services.zip_check import ZipCheck
-from pfn.settings import Settings
+from pfn.settings import Settings, describe_settings
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database, sqlite_url
 from pfn.storage.folder_lock import hold_folder
@@ -97,6 +107,7 @@ from pfn.storage.migrate import migrate
 from pfn.web.forwarded import TrustedProxies
 from pfn.web.limit import Limits
 from pfn.web.site import build_site
+from pfn.web.zip import Outlet
 from pfn.work.dispatch import do_work
 from pfn.work.start import pick_up
 from pfn.work.worker import Worker
@@ -108,7 +119,8 @@ DRAIN_S = 10.0
 class Prepared:
     """A data folder ready to serve. ``new_master_key`` is there only when one was made just now: show it.
 
-    ``identity``, ``log`` and ``witness`` are three keys, none of them used for two things.
+    ``identity``, ``log`` and ``witness`` are three keys, none of them used for two things. ``origins`` tells where
+    settings came from, as far as that is known.
     """
 
     settings: Settings
@@ -117,6 +129,7 @@ class Prepared:
     witness: Cosigner
     master_hash: str
     new_master_key: str | None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(settings: Settings, *, renew_master_key: bool = False) -> Prepared:
@@ -242,6 +255,7 @@ async def open_services(prepared: Prepared, clock: Clock) -> AsyncIterator[Servi
         if await services.log.check() is None:
             await services.log.backfill()
         await services.slugs.fill()
+        await services.composer.fill()
         await pick_up(services, alone=folder.alone and prepared.settings.database_url is None)
         await folder.share()
         yield services
@@ -317,15 +331,23 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                 concurrency=settings.sync_concurrency,
             )
             state = StateService(database)
+            directory = DirectoryService(database)
             yield Services(
                 public_key=prepared.identity.public_key,
                 description=description,
+                terms=NodeTerms(**{one.name: getattr(settings, one.name) for one in fields(NodeTerms)}),
                 clock=clock,
                 address=settings.address,
                 warnings=warnings(settings),
+                settings=describe_settings(settings, prepared.origins),
+                open_catalogue=settings.open_catalogue,
                 access=access,
                 activities=ActivityService(database),
+                attention=AttentionService(database),
+                composer=ComposerService(database, clock),
+                conflicts=ConflictService(database),
                 cosigning=CosigningService(database, own_log, peer_client, clock),
+                directory=directory,
                 housekeeping=HousekeepingService(
                     database,
                     clock,
@@ -378,13 +400,18 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
                 schedule=schedule,
                 statements=statements,
                 sessions=SessionService(database, access, clock),
+                site_helper=SiteHelperService(database, clock, settings.address),
                 slugs=SlugService(database, clock),
                 sources=sources,
                 state=state,
                 subscriptions=SubscriptionService(
                     database, syncs, schedule, clock, allow_unsigned=settings.allow_unsigned
                 ),
+                sync_history=SyncHistoryService(database, clock),
                 syncs=syncs,
+                update_checks=UpdateCheckService(database, settings.address),
+                update_checkers=UpdateCheckerService(database, releases, directory),
+                usage=UsageService(database, clock),
                 verifications=VerificationService(database, publishers, ownership, leases, schedule, clock),
                 webhooks=WebhookService(
                     database,
@@ -399,6 +426,15 @@ async def _wire(prepared: Prepared, clock: Clock) -> AsyncIterator[Services]:
         await live.stop()
         zips.close()
         await database.close()
+
+
+def make_outlet(settings: Settings) -> Outlet:
+    """Give the ways zips go out."""
+    return Outlet(
+        redirect=settings.download_redirect.rstrip("/") if settings.download_redirect else None,
+        offload=settings.download_offload,
+        prefix=settings.download_offload_prefix.rstrip("/") + "/",
+    )
 
 
 def make_worker(services: Services, settings: Settings) -> Worker:
@@ -429,7 +465,7 @@ def build_app(prepared: Prepared, *, clock: Clock = time.time, on_ready: Callabl
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         background = Background()
-        async with open_services(prepared, clock) as services:
+        async with open_services(prepared, clock) as services, services.usage.flushing():
             worker = make_worker(services, settings) if settings.work else None
             app.state.services = services
             app.state.background = background
@@ -452,4 +488,5 @@ def build_app(prepared: Prepared, *, clock: Clock = time.time, on_ready: Callabl
         proxies=TrustedProxies(settings.trusted_proxies),
         https=settings.address.startswith("https://"),
         open_metrics=settings.open_metrics,
+        outlet=make_outlet(settings),
     )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from pfn.domain.setting import SettingInForce
 from pfn.protocol.errors import Code, PfnError
 
 PREFIX = "PFN_"
@@ -101,6 +102,21 @@ class Settings(BaseModel):
     min_free_bytes: Annotated[
         int, Field(description="Free bytes on the disk below which nothing new is mirrored.", ge=0)
     ] = 256 * 1024 * 1024
+    download_redirect: Annotated[
+        str | None,
+        Field(
+            description="A public copy of the blobs folder; those who download from /dl are sent on to it.",
+            pattern=r"^https?://[^\s?#]+$",
+        ),
+    ] = None
+    download_offload: Annotated[
+        Literal["none", "x-accel-redirect", "x-sendfile"],
+        Field(description="How the proxy in front is told to send a zip itself; none where it does not."),
+    ] = "none"
+    download_offload_prefix: Annotated[
+        str,
+        Field(description="Where the proxy has the blobs folder, for x-accel-redirect.", pattern=r"^/[^\s?#]*$"),
+    ] = "/pfn-blobs/"
     address_limit: Annotated[
         int, Field(description="Requests an address may send in a minute; 0 for no limit.", ge=0)
     ] = 1200
@@ -122,6 +138,10 @@ class Settings(BaseModel):
         tuple[str, ...],
         Field(description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma-separated."),
     ] = ()
+    open_catalogue: Annotated[
+        bool,
+        Field(description="Show the pages of plugins, sources and activity to everyone; the API stays as it is."),
+    ] = True
     open_metrics: Annotated[bool, Field(description="Show /metrics without a key.")] = False
     log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"
     log_level: Annotated[
@@ -259,3 +279,27 @@ def mask(settings: Settings, name: str) -> object:
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def describe_settings(settings: Settings, origins: Mapping[str, str]) -> tuple[SettingInForce, ...]:
+    """Give every setting as it may be shown; one of unknown origin that differs from its default was ``given``."""
+    standard = Settings()
+    return tuple(
+        SettingInForce(
+            name=name,
+            value=_write(mask(settings, name)),
+            default=_write(mask(standard, name)),
+            origin=origins.get(name, "given" if name in settings.model_fields_set else "default"),
+            meaning=about.description or "",
+        )
+        for name, about in Settings.model_fields.items()
+    )
+
+
+def _write(value: object) -> str | None:
+    """Write a setting's value as one would in the environment."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

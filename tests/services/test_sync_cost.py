@@ -77,6 +77,7 @@ async def test_three_new_versions_of_ten_thousand_plugins_touch_three(node: Sync
         for slug in WANTED[:3]:
             member.plugins[slug] += 1
         member.revision += 1
+        node.clock.now += 1
         rows, traffic = node.rows(), member.traffic + Traffic()
         with node.writes() as writes:
             outcome = await node.work(source_id)

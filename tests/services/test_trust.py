@@ -9,6 +9,7 @@ from pfn.domain.verification import VerificationType
 from pfn.services.trust import explain_trust, refresh_all
 from pfn.storage.recheck import add_recheck
 from pfn.storage.release import add_release
+from pfn.storage.trust_day import TrustDay, list_trust_days
 from pfn.testing import faults
 from pfn.testing.publisher import FakePublisher
 
@@ -99,3 +100,6 @@ async def test_scores_fade_with_housekeeping(proving: Proving, source_id: str, p
     assert 0 < faded == (await explain(proving, source_id)).score
     assert faded != kept
     assert (await proving.source("bob@elsewhere.example")).trust_score == 0
+    async with proving.database.read() as connection:
+        day = int(proving.clock.now // DAY)
+        assert await list_trust_days(connection, source_id, 0) == [TrustDay(day, faded, faded)]

@@ -17,6 +17,8 @@ from pfn.cli import (
     publisher,
     quarantine,
     schedule,
+    site_helper,
+    slug,
     source,
     status,
     subscription,
@@ -63,12 +65,14 @@ for register in (
     proof,
     tlog,
     quarantine,
+    slug,
     health,
     schedule,
     activity,
     webhook,
     peer,
     proposal,
+    site_helper,
     access,
 ):
     register.register(app)

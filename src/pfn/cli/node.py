@@ -88,7 +88,7 @@ def serve(
         "allow_unsigned": allow_unsigned,
         "work": work,
     }
-    serve_node(load_settings(flags, os.environ).settings)
+    serve_node(load_settings(flags, os.environ))
 
 
 def config(data: Data = None, as_json: Json = False) -> None:

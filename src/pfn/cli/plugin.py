@@ -1,6 +1,7 @@
-"""``pfn plugins``, ``download``."""
+"""``pfn plugins``, ``usage``, ``download``."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from pfn.cli.command import node_command
 from pfn.cli.options import Json, SourceId
-from pfn.cli.output import say, show_json, show_table, when
+from pfn.cli.output import say, show_facts, show_json, show_table, when
 from pfn.client.node import NodeClient, NodeError
 
 Slug = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's slug.")]
@@ -18,6 +19,7 @@ Version = Annotated[str | None, typer.Option("--version", "-v", help="Left out, 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     node_command(app, "plugins")(list_plugins)
+    node_command(app, "usage")(show_usage)
     node_command(app, "download")(download)
 
 
@@ -66,6 +68,38 @@ async def list_plugins(
     )
     if answer["next"]:
         say("[dim]There are more; narrow the search or raise --limit.[/dim]")
+
+
+async def show_usage(
+    client: NodeClient,
+    source_id: SourceId,
+    plugin: Slug,
+    days: Annotated[int, typer.Option(min=1, max=400, help="How far back the days go.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Show how often a plugin was downloaded here, and on about how many sites it runs.
+
+    Example: pfn usage alice@plugins.example.com plain-reading-time
+    """
+    answer = await client.get("/federation/usage", source=source_id, plugin=plugin, days=days)
+    if as_json:
+        show_json(answer)
+        return
+    installs = f"{answer['installs']}+" if answer["installs"] else "fewer than 10"
+    show_facts((("downloads", answer["downloads"]), ("sites", installs)))
+    show_table(
+        ("day", "version", "downloads", "sites"),
+        (
+            (
+                datetime.fromtimestamp(one["at"], UTC).date(),
+                one["version"] or "(others)",
+                one["downloads"],
+                one["installs"],
+            )
+            for one in answer["days"]
+        ),
+        empty=f"Nothing was counted in the last {days} days.",
+    )
 
 
 async def download(

@@ -1,19 +1,22 @@
 """Serve a node: bind, prepare, listen, drain."""
 
+from dataclasses import replace
+
 from pfn.app import Prepared, begin_stop, build_app, prepare
 from pfn.cli.listen import open_listener, serve_app
 from pfn.cli.log import configure_logging
 from pfn.cli.output import out
-from pfn.settings import Settings
+from pfn.settings import LoadedSettings
 
 
-def serve_node(settings: Settings) -> None:
+def serve_node(loaded: LoadedSettings) -> None:
     """Serve until a signal ends it. Raises PfnError (``config_invalid``) where the port is taken."""
+    settings = loaded.settings
     configure_logging(settings.log_format, settings.log_level)
     with open_listener(settings.host, settings.port) as listener:
         # Port 0 asks for any free one: what was given is what clients are told.
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        prepared = prepare(settings)
+        prepared = replace(prepare(settings), origins=loaded.origins)
         greet(prepared)
         app = build_app(prepared, on_ready=lambda: out.print(f"Listening on {settings.address}", soft_wrap=True))
         serve_app(app, listener, on_stop=lambda: begin_stop(app))

@@ -78,11 +78,13 @@ class ActivityFilter:
     """Which events are wanted: all of those that meet every condition that is set.
 
     ``since`` is included and ``until`` is not, both in Unix seconds. ``private`` True wants private events alone, False
-    none of them.
+    none of them. ``by_people`` wants what somebody did with a key; ``actor`` is the id of one.
     """
 
     kinds: frozenset[ActivityType] = frozenset()
-    action: str | None = None
+    actions: frozenset[str] = frozenset()
+    actor: str | None = None
+    by_people: bool = False
     source_id: str | None = None
     plugin_id: str | None = None
     since: int | None = None
@@ -93,7 +95,9 @@ class ActivityFilter:
         """Tell whether an event is wanted."""
         return (
             (not self.kinds or activity.type in self.kinds)
-            and self.action in {None, activity.action}
+            and (not self.actions or activity.action in self.actions)
+            and self.actor in {None, activity.actor}
+            and (not self.by_people or activity.actor != NODE)
             and self.source_id in {None, activity.source_id}
             and self.plugin_id in {None, activity.plugin_id}
             and (self.since is None or activity.timestamp >= self.since)

@@ -11,6 +11,9 @@ Where several sources had a slug before anyone held it, the most trusted of the 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+HELD, REFUSED = "held", "refused"
+"""A contest waits for the operator's word, or has had it. Neither is heard under the bare slug."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

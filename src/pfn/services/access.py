@@ -26,7 +26,14 @@ from pfn.protocol.api_key import Prefix, generate_token, hash_secret, parse_toke
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.bad_keys import BadKeys
 from pfn.services.clock import Clock
-from pfn.storage.access import add_api_key, change_api_key, end_sessions_of_key, get_api_key, list_api_keys
+from pfn.storage.access import (
+    add_api_key,
+    change_api_key,
+    end_sessions_of_key,
+    get_api_key,
+    list_api_keys,
+    list_expiring_keys,
+)
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 
@@ -161,6 +168,22 @@ class AccessService:
         async with self._database.read() as connection:
             return await list_api_keys(connection)
 
+    async def find(self, grant: Grant, key_id: str) -> ApiKey:
+        """Find a key. Raises PfnError: ``scope_missing``, ``api_key_unknown``."""
+        require(grant, Scope.KEYS_ADMIN)
+        async with self._database.read() as connection:
+            key = await get_api_key(connection, key_id)
+        if key is None:
+            raise _unknown(key_id)
+        return key
+
+    async def list_expiring(self, grant: Grant, *, within_days: int) -> Sequence[ApiKey]:
+        """Give the keys that end soon, the next one first: who may not list keys is told of its own alone."""
+        now = self._clock()
+        own = None if Scope.KEYS_ADMIN in grant.scopes else grant.key_id
+        async with self._database.read() as connection:
+            return await list_expiring_keys(connection, now, now + within_days * DAY, key_id=own)
+
     async def revoke(self, grant: Grant, key_id: str) -> ApiKey:
         """End a key and the sessions it opened, at once and for good; revoking twice changes nothing.
 
@@ -171,7 +194,7 @@ class AccessService:
         async with self._database.write() as connection:
             key = await get_api_key(connection, key_id)
             if key is None:
-                raise PfnError(Code.API_KEY_UNKNOWN, f"No API key has the id {key_id!r}; see: pfn key list")
+                raise _unknown(key_id)
             if key.revoked_at is None:
                 await change_api_key(connection, key_id, revoked_at=now)
                 await end_sessions_of_key(connection, key_id)
@@ -195,6 +218,10 @@ def require(grant: Grant, scope: Scope) -> None:
     """Raise PfnError (``scope_missing``) unless the grant has the scope."""
     if scope not in grant.scopes:
         raise PfnError(Code.SCOPE_MISSING, f"This API key lacks the scope {scope.value}.")
+
+
+def _unknown(key_id: str) -> PfnError:
+    return PfnError(Code.API_KEY_UNKNOWN, f"No API key has the id {key_id!r}; see: pfn key list")
 
 
 def hash_master_key(text: str) -> str:

@@ -24,6 +24,7 @@ from pfn.services.slug import claim_new_slugs
 from pfn.services.sync_progress import SyncProgress
 from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore, Temporary
+from pfn.storage.composer import give_vendor
 from pfn.storage.database import Database
 from pfn.storage.quarantine import clear_quarantined
 from pfn.storage.release import (
@@ -123,6 +124,8 @@ async def _insert(
     newest = await newest_versions(connection, source.id, [one.release.plugin_id for one in fresh])
     unlisted = [one.release.plugin_id for one in fresh if one.release.plugin_id not in newest]
     events = [*more, *await claim_new_slugs(connection, source, unlisted, now)]
+    if fresh:
+        await give_vendor(connection, source.id)
     for arrival in fresh:
         release = arrival.release
         await add_release(connection, release, arrival.verdict)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.health import KEEP_DAYS
 from pfn.domain.schedule import Outcome, Result
+from pfn.domain.usage import KEEP_USAGE_DAYS
 from pfn.services.clock import Clock
 from pfn.services.session import IDLE_S, LIFE_S
 from pfn.services.trust import refresh_all
@@ -18,7 +19,11 @@ from pfn.storage.access import end_stale_sessions
 from pfn.storage.database import Database
 from pfn.storage.health import forget_hours
 from pfn.storage.history import forget_deliveries, forget_events, forget_syncs, forget_verifications
+from pfn.storage.trust_day import forget_trust_days
+from pfn.storage.usage import roll_up_usage
 
+KEEP_TRUST_DAYS = 400
+"""How long a source's trust is kept by day: a year and a little more."""
 _BATCH = 500
 _HOUR, _DAY = 3600, 86_400
 
@@ -46,9 +51,11 @@ class HousekeepingService:
             "verifications": await self._forget(forget_verifications, old),
             "syncs": await self._forget(forget_syncs, old),
         }
+        gone["days of use"] = await self._forget(roll_up_usage, now // _DAY - KEEP_USAGE_DAYS)
         if self._events_keep_days:
             gone["events"] = await self._forget(forget_events, now - self._events_keep_days * _DAY)
         async with self._database.write() as connection:
+            gone["days of trust"] = await forget_trust_days(connection, now // _DAY - KEEP_TRUST_DAYS)
             gone["hours of health"] = await forget_hours(connection, (now - KEEP_DAYS * _DAY) // _HOUR)
             await end_stale_sessions(connection, seen_before=now - IDLE_S, made_before=now - LIFE_S)
         await refresh_all(self._database, now)

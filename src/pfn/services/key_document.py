@@ -5,10 +5,12 @@ of one version are evidence against the publisher. New revocations block what th
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import describe, source_event
+from pfn.domain.activity import Activity, describe, source_event
+from pfn.domain.release import Release
 from pfn.domain.source import Source
 from pfn.outbound.signed_documents import SignedDocumentClient
 from pfn.protocol.dsse import Envelope, key_id, parse_envelope
@@ -29,6 +31,7 @@ from pfn.storage.signed_document import add_key_document, get_newest_key_documen
 from pfn.storage.source import change_source
 
 LONGEST_CHAIN = 1_000
+_MOST_NAMED = 10
 SALE_COOL_DOWN_S = 72 * 3600
 
 
@@ -40,9 +43,10 @@ class KeyDocumentService:
         self._documents = documents
         self._clock = clock
 
-    async def refresh(self, source: Source) -> TrustedPublisher | None:
+    async def refresh(self, source: Source, *, keep: bool = True) -> TrustedPublisher | None:
         """Fetch the newest key document and give the state it leads to; None where the source has never had one.
 
+        Unless it is to ``keep``, nothing is written down, whatever is found.
         Raises SecurityError: ``downgrade``, and what ``begin_trust`` and ``advance_trust`` raise; PfnError where the
         publisher cannot be asked.
         """
@@ -60,9 +64,9 @@ class KeyDocumentService:
             kept = await get_newest_key_document(connection, source.id)
         known = restore_trust(parse_envelope(kept)) if kept is not None else None
         try:
-            return await self._walk(source, known, newest, envelope)
+            return await self._walk(source, known, newest, envelope, keep=keep)
         except SecurityError as error:
-            if error.code is Code.DOCUMENT_FORK and kept is not None:
+            if keep and error.code is Code.DOCUMENT_FORK and kept is not None:
                 await self._record_fork(source, error, kept, newest)
             raise
 
@@ -110,7 +114,7 @@ class KeyDocumentService:
             return list(await list_key_documents(connection, source_id))
 
     async def _walk(
-        self, source: Source, known: TrustedPublisher | None, newest: bytes, envelope: Envelope
+        self, source: Source, known: TrustedPublisher | None, newest: bytes, envelope: Envelope, *, keep: bool
     ) -> TrustedPublisher:
         if known is not None and envelope.payload == known.payload:
             return known
@@ -126,7 +130,8 @@ class KeyDocumentService:
             steps.append(step)
         steps.append(newest)
         trusted = self._believe(source, known, [parse_envelope(step) for step in steps])
-        await self._keep(source, known, trusted, steps)
+        if keep:
+            await self._keep(source, known, trusted, steps)
         return trusted
 
     def _believe(self, source: Source, known: TrustedPublisher | None, envelopes: list[Envelope]) -> TrustedPublisher:
@@ -154,19 +159,22 @@ class KeyDocumentService:
                 version = _claimed_version(envelope)
                 await add_key_document(connection, source.id, version, envelope.payload_hash, step, now)
             await change_source(connection, source.id, generation=2)
-            await self._block_revoked(connection, source, trusted)
+            blocked = await self._block_revoked(connection, source, trusted)
             await append_unless_halted(connection, _list_leaves(source, known, steps, now), now)
             if known is None:
                 return
             details = _describe_change(source, known.document, trusted.document)
             if details["action"] == "custody_handed_over":
                 await change_source(connection, source.id, cool_down_until=now + SALE_COOL_DOWN_S)
-            await add_activities(connection, [source_event(source, now, details)])
+            await add_activities(connection, [source_event(source, now, details), *_tell_blocked(source, blocked, now)])
 
-    async def _block_revoked(self, connection: AsyncConnection, source: Source, trusted: TrustedPublisher) -> None:
-        """Block what a revoked key signed since it was compromised; what came before stays good."""
+    async def _block_revoked(
+        self, connection: AsyncConnection, source: Source, trusted: TrustedPublisher
+    ) -> Sequence[Release]:
+        """Block what a revoked key signed since it was compromised, and give it; what came before stays good."""
+        blocked: list[Release] = []
         if not trusted.document.revoked:
-            return
+            return blocked
         for release in await list_signed_releases(connection, source.id):
             if release.signature is None:
                 continue
@@ -175,6 +183,8 @@ class KeyDocumentService:
             if reason is not None and release.block_reason is None:
                 await mark_releases(connection, source.id, release.plugin_id, release.version, block_reason=reason)
                 await refresh_newest(connection, source.id, release.plugin_id)
+                blocked.append(replace(release, block_reason=reason))
+        return blocked
 
     async def _record_fork(self, source: Source, error: SecurityError, first: bytes, second: bytes) -> None:
         async with self._database.write() as connection:
@@ -192,6 +202,20 @@ def _list_leaves(source: Source, known: TrustedPublisher | None, steps: list[byt
         leaves += [revocation_leaf(source.id, one, envelope.payload_hash, now) for one in fresh]
         revoked |= {one.id for one in fresh}
     return leaves
+
+
+def _tell_blocked(source: Source, blocked: Sequence[Release], now: int) -> list[Activity]:
+    """Say of each plugin which of its releases are blocked, for those who watch the plugin and not its source."""
+    by_plugin: dict[str, list[Release]] = {}
+    for release in blocked:
+        by_plugin.setdefault(release.plugin_id, []).append(release)
+    events = []
+    for slug, releases in by_plugin.items():
+        named = ", ".join(release.version for release in releases[:_MOST_NAMED])
+        more = f" and {len(releases) - _MOST_NAMED} more" if len(releases) > _MOST_NAMED else ""
+        sentence = f"{slug} {named}{more} of {source.id} is blocked: {releases[0].block_reason}"
+        events.append(source_event(source, now, describe("release_blocked", sentence), plugin_id=slug))
+    return events
 
 
 def _claimed_version(envelope: Envelope) -> int:

@@ -97,9 +97,29 @@ class Measurement:
         witnesses = [peer for peer in self.active_peers if peer.is_witness]
         return len({peer.operator for peer in witnesses if (peer.cosigned_at or 0) >= since})
 
+    @property
+    def due(self) -> int:
+        """How much work is due and not begun."""
+        return sum(work.due for work in self.work.values())
+
+    @property
+    def oldest_due_at(self) -> int | None:
+        """Since when (Unix seconds) the oldest of it is due."""
+        return min((work.oldest_due_at for work in self.work.values() if work.oldest_due_at is not None), default=None)
+
+    @property
+    def leased(self) -> int:
+        """How much work is under way."""
+        return sum(work.leased for work in self.work.values())
+
+    @property
+    def abandoned(self) -> int:
+        """How much work was left by workers that died."""
+        return sum(work.abandoned for work in self.work.values())
+
     def to_json(self) -> dict[str, object]:
         """Give the answer of ``/federation/status``."""
-        late = [work.oldest_due_at for work in self.work.values() if work.oldest_due_at is not None]
+        oldest = self.oldest_due_at
         return {
             "sources": {"total": len(self.sources), "by_status": self.by_status, "by_health": self.by_health},
             "plugins": self.plugins,
@@ -109,10 +129,10 @@ class Measurement:
             "corrupt_blobs": self.blobs.corrupt,
             "free_bytes": self.free_bytes,
             "work": {
-                "due": sum(work.due for work in self.work.values()),
-                "oldest_due_s": int(max(0.0, self.at - min(late))) if late else 0,
-                "running": sum(work.leased for work in self.work.values()),
-                "abandoned": sum(work.abandoned for work in self.work.values()),
+                "due": self.due,
+                "oldest_due_s": 0 if oldest is None else int(max(0.0, self.at - oldest)),
+                "running": self.leased,
+                "abandoned": self.abandoned,
             },
             "syncs": {"running": self.by_last_sync.get(SyncState.RUNNING.value, 0), "last": self.by_last_sync},
             "failures": {"total": sum(self.failures.values()), "by_code": self.failures},

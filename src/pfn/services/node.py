@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from pfn.domain.setting import SettingInForce
 from pfn.protocol.ed25519 import PublicKey
 from pfn.protocol.peer import NodeDescription
 from pfn.services.access import AccessService
 from pfn.services.activity import ActivityService
+from pfn.services.attention import AttentionService
 from pfn.services.clock import Clock
+from pfn.services.composer import ComposerService
+from pfn.services.conflict import ConflictService
 from pfn.services.cosigning import CosigningService
+from pfn.services.directory import DirectoryService
 from pfn.services.evidence_exchange import EvidenceExchange
 from pfn.services.health import HealthService
 from pfn.services.housekeeping import HousekeepingService
@@ -28,12 +33,18 @@ from pfn.services.recovery import RecoveryService
 from pfn.services.release import ReleaseService
 from pfn.services.schedule import ScheduleService
 from pfn.services.session import SessionService
+from pfn.services.site_helper import SiteHelperService
 from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
 from pfn.services.sync import SyncService
+from pfn.services.sync_history import SyncHistoryService
+from pfn.services.terms import NodeTerms
+from pfn.services.update_check import UpdateCheckService
+from pfn.services.update_checker import UpdateCheckerService
+from pfn.services.usage import UsageService
 from pfn.services.verification import VerificationService
 from pfn.services.webhook import WebhookService
 from pfn.services.witness import WitnessService
@@ -41,16 +52,26 @@ from pfn.services.witness import WitnessService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a node can do. ``warnings`` are sentences the operator should see on every page."""
+    """Everything a node can do. ``warnings`` are sentences the operator should see on every page.
+
+    Without an ``open_catalogue`` strangers are shown no pages of plugins, sources and events.
+    """
 
     public_key: PublicKey
     description: NodeDescription
+    terms: NodeTerms
     clock: Clock
     address: str
     warnings: tuple[str, ...]
+    settings: tuple[SettingInForce, ...]
+    open_catalogue: bool
     access: AccessService
     activities: ActivityService
+    attention: AttentionService
+    composer: ComposerService
+    conflicts: ConflictService
     cosigning: CosigningService
+    directory: DirectoryService
     housekeeping: HousekeepingService
     introductions: PeerIntroductions
     leases: LeaseService
@@ -71,12 +92,17 @@ class Services:
     releases: ReleaseService
     schedule: ScheduleService
     sessions: SessionService
+    site_helper: SiteHelperService
     slugs: SlugService
     sources: SourceService
     state: StateService
     statements: StatementService
     subscriptions: SubscriptionService
+    sync_history: SyncHistoryService
     syncs: SyncService
+    update_checks: UpdateCheckService
+    update_checkers: UpdateCheckerService
+    usage: UsageService
     verifications: VerificationService
     webhooks: WebhookService
     witness: WitnessService

@@ -61,14 +61,14 @@ class OwnershipService:
         self._node_origin = node_origin
         self._random_bytes = random_bytes
 
-    async def prove(self, source: Source, attempt: Attempt) -> None:
-        """Go through the sequence, noting every step in ``attempt``.
+    async def prove(self, source: Source, attempt: Attempt, *, keep: bool = True) -> None:
+        """Go through the sequence, noting every step in ``attempt``; key documents are kept only where they are to be.
 
         Raises PfnError for the first that fails: of a security fault where a proof was wrong, of a publisher's where
         it could not be had.
         """
         await self._read_info(source, attempt)
-        publisher = await self._read_key_document(source, attempt)
+        publisher = await self._read_key_document(source, attempt, keep=keep)
         if publisher is None:
             await self._prove_v1(source, attempt)
             await self._probe_oracle(source, attempt, [parse_public_key(source.public_key)])
@@ -94,13 +94,13 @@ class OwnershipService:
         except PfnError:
             return None
 
-    async def _read_key_document(self, source: Source, attempt: Attempt) -> TrustedPublisher | None:
+    async def _read_key_document(self, source: Source, attempt: Attempt, *, keep: bool) -> TrustedPublisher | None:
         """Walk the chain of key documents, where the publisher has them or ever had."""
         announced = attempt.info is None or V2_FEATURE in attempt.info.features
         if not announced and source.generation == 1:
             return None
         with _check(attempt, "key_document", "Its key document leads back to the registered key."):
-            publisher = await self._keys.refresh(source)
+            publisher = await self._keys.refresh(source, keep=keep)
             if publisher is not None:
                 require_current(publisher, int(self._clock()))
         if publisher is None:

@@ -35,6 +35,10 @@ class ProposalService:
         async with self._database.read() as connection:
             return await list_proposals(connection)
 
+    async def find(self, source_id: str) -> Sequence[Proposal]:
+        """Give what waits about one source, of every peer that names it. Raises PfnError (``proposal_unknown``)."""
+        return await self._find(source_id)
+
     async def approve(self, actor: str, source_id: str, *, peer_id: int | None = None) -> Source:
         """Register a proposed source with the key that was proposed, or the one that this peer proposed.
 

@@ -1,7 +1,7 @@
 """Quarantine: list what is kept apart, look at it again, drop it. Nothing here is ever served."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pfn.domain.activity import describe, source_event
@@ -15,7 +15,13 @@ from pfn.storage.activity import add_activities
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
 from pfn.storage.listing import look_again
-from pfn.storage.quarantine import count_quarantined, drop_quarantined, get_quarantined, list_quarantined
+from pfn.storage.quarantine import (
+    count_codes,
+    count_quarantined,
+    drop_quarantined,
+    get_quarantined,
+    list_quarantined,
+)
 from pfn.storage.source import get_source
 from pfn.storage.sync import clear_failure
 
@@ -27,6 +33,15 @@ class SecondLook:
     item: Quarantined
     released: bool
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """Some items, how many there are of each reason in all, and whether more follow."""
+
+    items: Sequence[Quarantined]
+    codes: Mapping[str, int]
+    more: bool
 
 
 class QuarantineService:
@@ -42,6 +57,15 @@ class QuarantineService:
         """Give what is kept apart, newest first."""
         async with self._database.read() as connection:
             return await list_quarantined(connection, source_id=source_id)
+
+    async def page(
+        self, *, source_id: str | None = None, code: str | None = None, limit: int = 50, offset: int = 0
+    ) -> QuarantinePage:
+        """Give a part of it, of one source or one reason where these are given."""
+        async with self._database.read() as connection:
+            found = await list_quarantined(connection, source_id=source_id, code=code, limit=limit + 1, offset=offset)
+            codes = await count_codes(connection, source_id=source_id)
+        return QuarantinePage(found[:limit], codes, len(found) > limit)
 
     async def count(self) -> int:
         """Tell how many items there are."""

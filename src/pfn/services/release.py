@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pfn.domain.download import Download
 from pfn.domain.release import Blob, Release, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
 from pfn.protocol.check import Check
@@ -16,12 +17,14 @@ from pfn.services.statement import StatementService
 from pfn.services.verification import require_source
 from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
+from pfn.storage.download import find_download
 from pfn.storage.held import find_served_blob
 from pfn.storage.plugin import PluginPage, PluginQuery, list_plugins
 from pfn.storage.release import get_release, list_releases
 from pfn.wordpress.slug import is_slug
 
 _CHUNK = 1024 * 1024
+_MOST_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class ReleaseService:
         self._statements = statements
         self._blobs = blobs
         self._clock = clock
+        self._found: dict[tuple[str, str, str | None], Download] = {}
+        self._found_at: int | None = None
 
     async def list_plugins(self, query: PluginQuery) -> PluginPage:
         """Give one page of plugins. Raises PfnError (``invalid_field``) for a foreign cursor."""
@@ -86,17 +91,45 @@ class ReleaseService:
             f"{plugin_id} of {source_id} has no version {version!r} here; there are: {versions}.",
         )
 
-    async def open_blob(self, sha256: str) -> tuple[Blob, Path]:
-        """Find the bytes of a served release by digest. Raises PfnError: ``not_found``, and as ``open`` does."""
+    async def find_download(self, source_id: str, plugin_id: str, version: str | None = None) -> Download:
+        """Find what is sent of one release, the newest where no version is named. Raises PfnError as ``find`` does.
+
+        What was found is remembered for as long as nobody commits anything: a takedown acts at once.
+        """
+        changes = self._database.changes()
+        if changes is None or changes != self._found_at or len(self._found) >= _MOST_FOUND:
+            self._found, self._found_at = {}, changes
+        key = (source_id, plugin_id, version)
+        download = self._found.get(key)
+        if download is None:
+            found = self._found
+            async with self._database.read() as connection:
+                download = await find_download(connection, source_id, plugin_id, version)
+            if download is None:
+                await self.find(source_id, plugin_id, version)
+                raise PfnError(Code.RELEASE_UNKNOWN, f"{plugin_id} of {source_id} changed just now; ask again.")
+            # Not where others found that something changed, and began anew.
+            found[key] = download
+        return download
+
+    async def find_blob(self, sha256: str) -> Blob:
+        """Find the bytes of a served release by digest. Raises PfnError (``not_found``)."""
         async with self._database.read() as connection:
             blob = await find_served_blob(connection, sha256)
         if blob is None:
             raise PfnError(Code.NOT_FOUND, "No release that is served here has this SHA-256.")
-        return blob, await asyncio.to_thread(self._blobs.open, blob)
+        return blob
 
-    async def open(self, release: Release) -> Path:
-        """Give the file of a release's bytes. Raises PfnError: ``blob_missing``, ``blob_corrupt``."""
-        return await asyncio.to_thread(self._blobs.open, release.blob)
+    def locate(self, blob: Blob) -> Path:
+        """Give the file of stored bytes; it looks at the disk, so call it in a thread.
+
+        Raises PfnError: ``blob_missing``, ``blob_corrupt``.
+        """
+        return self._blobs.open(blob)
+
+    def path(self, blob: Blob) -> Path:
+        """Give where stored bytes are or should be, for a proxy that reads them itself."""
+        return self._blobs.path(blob).absolute()
 
     async def verify(self, source_id: str, plugin_id: str, version: str | None = None) -> Verdict:
         """Hash the stored bytes and check the stored signature now. Raises PfnError as ``find`` does."""

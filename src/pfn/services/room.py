@@ -54,7 +54,7 @@ class Room:
     async def _is_said(self, connection: AsyncConnection) -> bool:
         last = []
         for action in (_FULL, _RECOVERED):
-            found = await list_activities(connection, ActivityFilter(action=action), limit=1)
+            found = await list_activities(connection, ActivityFilter(actions=frozenset({action})), limit=1)
             last.append(found[0].seq if found else 0)
         return last[0] > last[1]
 

@@ -1,22 +1,32 @@
 """Slugs: who speaks for which, and the operator's word about it (docs/decisions/010)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import NODE, Activity, describe, source_event
-from pfn.domain.slug import Contest, Holder, elect
+from pfn.domain.offer import Offered
+from pfn.domain.slug import HELD, Contest, Holder, elect
 from pfn.domain.source import Source, SourceStatus
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock
 from pfn.services.verification import unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
-from pfn.storage.offer import list_without_offer
+from pfn.storage.offer import find_offered_of, list_without_offer
 from pfn.storage.plugin import PluginQuery, list_plugins
 from pfn.storage.release import refresh_newest
-from pfn.storage.slug import claim_slugs, get_holder, list_contests, list_holders, list_unheld_claims, pin_slug
+from pfn.storage.slug import (
+    claim_slugs,
+    find_holders,
+    get_holder,
+    list_contests,
+    list_holders,
+    list_unheld_claims,
+    pin_slug,
+    refuse_contest,
+)
 from pfn.storage.source import get_source
 
 _AT_ONCE = 200
@@ -24,10 +34,20 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class SlugReport:
-    """Who speaks for a slug, and who else has it."""
+    """Who speaks for a slug, and who else has it.
+
+    ``offered`` says what each of them offers under its own name; who offers nothing is not in it, nor is anybody in a
+    list of slugs.
+    """
 
     holder: Holder
     contests: Sequence[Contest]
+    offered: Mapping[str, Offered] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> Sequence[Contest]:
+        """The contests that nobody has refused."""
+        return [contest for contest in self.contests if contest.state == HELD]
 
 
 async def claim_new_slugs(
@@ -84,25 +104,52 @@ class SlugService:
         """Give who speaks for a slug. Raises PfnError (``plugin_unknown``)."""
         async with self._database.read() as connection:
             holder = await get_holder(connection, slug)
+            if holder is None:
+                raise PfnError(Code.PLUGIN_UNKNOWN, f"No source has a plugin {slug!r} here.")
             contests = await list_contests(connection, slug)
-        if holder is None:
-            raise PfnError(Code.PLUGIN_UNKNOWN, f"No source has a plugin {slug!r} here.")
-        return SlugReport(holder, contests)
+            offered = {}
+            for source_id in (holder.source_id, *(contest.source_id for contest in contests)):
+                found = await find_offered_of(connection, source_id, slug)
+                if found is not None:
+                    offered[source_id] = found
+        return SlugReport(holder, contests, offered)
 
     async def list(self, *, contested: bool = False, source_id: str | None = None) -> Sequence[SlugReport]:
-        """Give who speaks for which slug: all that are pinned or contested, or those of a source."""
+        """Give who speaks for which slug: all that are pinned or contested, or those a source holds or contests.
+
+        ``contested`` leaves only those that wait for the operator's word: somebody contests them and is not refused.
+        """
+        by_slug: dict[str, list[Contest]] = {}
         async with self._database.read() as connection:
-            contests = await list_contests(connection)
-            holders: dict[str, Holder] = {}
+            for contest in await list_contests(connection):
+                by_slug.setdefault(contest.slug, []).append(contest)
+            found = [*await find_holders(connection, by_slug)]
             if not contested:
                 pinned = None if source_id is not None else True
-                found = await list_holders(connection, source_id=source_id, pinned=pinned)
-                holders = {holder.slug: holder for holder in found}
-            for slug in {one.slug for one in contests} - holders.keys():
-                holder = await get_holder(connection, slug)
-                if holder is not None and source_id in {None, holder.source_id}:
-                    holders[slug] = holder
-        return [SlugReport(holders[slug], [one for one in contests if one.slug == slug]) for slug in sorted(holders)]
+                found += await list_holders(connection, source_id=source_id, pinned=pinned)
+        reports = {holder.slug: SlugReport(holder, by_slug.get(holder.slug, [])) for holder in found}
+        return [
+            report
+            for _, report in sorted(reports.items())
+            if (report.waiting or not contested)
+            and source_id in {None, report.holder.source_id, *(contest.source_id for contest in report.contests)}
+        ]
+
+    async def refuse(self, actor: str, slug: str, source_id: str) -> SlugReport:
+        """Say that a source shall not speak for a slug: its contest waits for nobody any more. Pinning undoes it.
+
+        Raises PfnError (``wrong_state``) where the source contests no such slug.
+        """
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            holder = await get_holder(connection, slug)
+            source = await get_source(connection, source_id)
+            if holder is None or source is None or not await refuse_contest(connection, slug, source_id):
+                raise PfnError(Code.WRONG_STATE, f"{source_id} does not contest the slug {slug!r}.")
+            sentence = f"{source_id} shall not speak for {slug!r} by the operator's word; {holder.source_id} does."
+            details = describe("slug_refused", sentence, holder=holder.source_id)
+            await add_activities(connection, [source_event(source, now, details, actor=actor, plugin_id=slug)])
+        return await self.show(slug)
 
     async def pin(self, actor: str, slug: str, source_id: str) -> SlugReport:
         """Let a source speak for a slug from now on, whoever did before.

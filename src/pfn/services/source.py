@@ -11,7 +11,7 @@ from pfn.domain.health import HealthState
 from pfn.domain.schedule import Due, Work
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus
 from pfn.domain.sync import Sync, SyncFailure
-from pfn.domain.trust import Trust
+from pfn.domain.trust import DAY, Trust
 from pfn.domain.verification import Verification
 from pfn.outbound.policy import OutboundPolicy, check_url
 from pfn.protocol.ed25519 import parse_public_key
@@ -41,9 +41,12 @@ from pfn.storage.source import (
 )
 from pfn.storage.subscription import end_subscriptions
 from pfn.storage.sync import list_failures, list_syncs
+from pfn.storage.trust_day import TrustDay, list_trust_days
 from pfn.storage.verification import VerificationSummary, list_verifications, summarize_verifications
 
 _NO_VERIFICATIONS = VerificationSummary(last_result=None, successful=0, response_time_avg=None)
+TRUST_DAYS = 90
+"""How many days of trust a report has, today included."""
 _HISTORY = 20
 CUSTODY_COOL_DOWN_S = 7 * 86_400
 
@@ -70,6 +73,7 @@ class SourceReport:
     syncs: Sequence[Sync]
     failures: Sequence[SyncFailure]
     schedule: Sequence[Due]
+    trust_days: Sequence[TrustDay]
     at: int
 
 
@@ -105,23 +109,7 @@ class SourceService:
 
         Raises PfnError: ``invalid_url``, ``invalid_field``, ``invalid_public_key``, ``source_exists``.
         """
-        url = normalize_instance_url(instance_url)
-        check_url(url, self._policy)
-        if not is_username(username):
-            raise PfnError(
-                Code.INVALID_FIELD,
-                "username: must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit.",
-            )
-        source = Source(
-            id=source_id(url, username),
-            instance_url=url,
-            username=username,
-            public_key=parse_public_key(public_key).pem,
-            status=SourceStatus.PENDING,
-            trust_score=0.0,
-            created_at=int(self._clock()),
-            allow_unsigned=allow_unsigned,
-        )
+        source = self._describe(instance_url, username, public_key, allow_unsigned)
         try:
             async with self._database.write() as connection:
                 present = await get_source(connection, source.id, lock=True)
@@ -144,6 +132,35 @@ class SourceService:
         except IntegrityError as error:
             raise PfnError(Code.SOURCE_EXISTS, f"{source.id} is registered already.") from error
         return source
+
+    async def draft(self, instance_url: str, username: str, public_key: str) -> Source:
+        """Give the source that ``add`` would register, without doing so, and raise what it would raise."""
+        source = self._describe(instance_url, username, public_key, None)
+        async with self._database.read() as connection:
+            present = await get_source(connection, source.id)
+        if present is None:
+            return source
+        _refuse_existing(present, source)
+        return replace(present, status=SourceStatus.PENDING)
+
+    def _describe(self, instance_url: str, username: str, public_key: str, allow_unsigned: bool | None) -> Source:
+        url = normalize_instance_url(instance_url)
+        check_url(url, self._policy)
+        if not is_username(username):
+            raise PfnError(
+                Code.INVALID_FIELD,
+                "username: must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and begin with a letter or digit.",
+            )
+        return Source(
+            id=source_id(url, username),
+            instance_url=url,
+            username=username,
+            public_key=parse_public_key(public_key).pem,
+            status=SourceStatus.PENDING,
+            trust_score=0.0,
+            created_at=int(self._clock()),
+            allow_unsigned=allow_unsigned,
+        )
 
     async def list(self) -> Sequence[SourceOverview]:
         """Give every source, highest trust first."""
@@ -187,16 +204,18 @@ class SourceService:
     async def report(self, source_id: str) -> SourceReport:
         """Give everything about one source. Raises PfnError (``source_unknown``)."""
         overview = await self.overview(source_id)
+        now = self._clock()
         async with self._database.read() as connection:
             return SourceReport(
                 overview=overview,
-                trust=await explain_trust(connection, overview.source, self._clock()),
-                health=await explain_health(connection, overview.source, self._clock()),
+                trust=await explain_trust(connection, overview.source, now),
+                health=await explain_health(connection, overview.source, now),
                 verifications=await list_verifications(connection, source_id, limit=_HISTORY),
                 syncs=await list_syncs(connection, source_id, limit=_HISTORY),
                 failures=await list_failures(connection, source_id, limit=_HISTORY),
                 schedule=await list_due(connection, subject=source_id),
-                at=int(self._clock()),
+                trust_days=await list_trust_days(connection, source_id, int(now // DAY) - TRUST_DAYS + 1),
+                at=int(now),
             )
 
     async def suspend(self, actor: str, source_id: str, reason: str) -> Source:

@@ -1,5 +1,8 @@
 """Signed statements of mirrored releases: give them back as they came, and check them again under today's keys."""
 
+from collections.abc import Sequence
+
+from pfn.domain.key_history import KeyStep, list_steps
 from pfn.domain.release import Release
 from pfn.domain.source import Source
 from pfn.protocol.artifact import check_artifact
@@ -7,13 +10,21 @@ from pfn.protocol.check import Check
 from pfn.protocol.dsse import key_id, parse_envelope
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
-from pfn.protocol.publisher_chain import begin_trust
+from pfn.protocol.publisher_chain import begin_trust, restore_trust
 from pfn.protocol.release_key import release_blocked
 from pfn.services.key_document import KeyDocumentService
 from pfn.services.statement_row import believe_statement
 from pfn.services.verification import require_source
 from pfn.storage.database import Database
-from pfn.storage.signed_document import StoredStatement, get_catalog, get_statement, list_statements
+from pfn.storage.signed_document import (
+    StoredStatement,
+    get_catalog,
+    get_statement,
+    list_newest_key_documents,
+    list_statements,
+)
+
+MOST_STEPS = 12
 
 
 class StatementService:
@@ -37,6 +48,13 @@ class StatementService:
         """Give a source's key documents verbatim, version 1 first. Raises PfnError (``source_unknown``)."""
         await require_source(self._database, source_id)
         return await self._keys.chain(source_id)
+
+    async def key_history(self, source_id: str) -> Sequence[KeyStep]:
+        """Tell how the keys of a source came to be what they are: its newest ``MOST_STEPS`` key documents."""
+        async with self._database.read() as connection:
+            kept = await list_newest_key_documents(connection, source_id, MOST_STEPS + 1)
+        found = [(restore_trust(parse_envelope(body)).document, received_at) for body, received_at in kept]
+        return list_steps(found)[:MOST_STEPS]
 
     async def catalog(self, source_id: str) -> bytes:
         """Give a source's newest catalogue verbatim. Raises PfnError: ``source_unknown``, ``statement_unknown``."""

@@ -72,6 +72,14 @@ class Preview:
         return sum(plugin.taken for plugin in self.plugins)
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionPage:
+    """Some subscriptions, newest first, and the cursor of the next page."""
+
+    subscriptions: Sequence[Subscription]
+    next: int | None
+
+
 class SubscriptionService:
     """Owns subscriptions."""
 
@@ -139,6 +147,34 @@ class SubscriptionService:
         subscriber = None if grant.is_operator else grant.owner
         async with self._database.read() as connection:
             return await list_subscriptions(connection, source_id=source_id, subscriber=subscriber, ended=ended)
+
+    async def page(
+        self,
+        grant: Grant,
+        *,
+        source_id: str | None = None,
+        own: bool = False,
+        ended: bool = False,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> SubscriptionPage:
+        """Give a page of what ``list`` gives; the caller's ``own`` alone, if so asked."""
+        subscriber = grant.owner if own or not grant.is_operator else None
+        async with self._database.read() as connection:
+            found = await list_subscriptions(
+                connection, source_id=source_id, subscriber=subscriber, ended=ended, limit=limit + 1, before=before
+            )
+        page = found[:limit]
+        return SubscriptionPage(page, page[-1].id if len(found) > limit else None)
+
+    async def get(self, grant: Grant, subscription_id: int) -> Subscription:
+        """Give one, living or ended.
+
+        Raises PfnError: ``scope_missing``; ``subscription_unknown``, also where it is somebody else's.
+        """
+        require(grant, Scope.SUBSCRIPTIONS_WRITE)
+        async with self._database.read() as connection:
+            return (await _require_own(connection, grant, subscription_id))[0]
 
     async def change(self, grant: Grant, subscription_id: int, filters: Filters) -> Subscription:
         """Change what a living subscription takes; its source is synced as soon as a worker is free.

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import Source, SourceStatus
 from pfn.domain.trust import (
+    DAY,
     OWNERSHIP,
     SIGNATURES,
     UPTIME,
@@ -31,6 +32,7 @@ from pfn.storage.trust import (
     observe_releases,
     observe_uptime,
 )
+from pfn.storage.trust_day import TrustDay, put_trust_day
 
 _SECURITY_CODES = frozenset(code.slug for code in Code if code.fault is Fault.SECURITY)
 
@@ -45,7 +47,7 @@ async def refresh_trust(connection: AsyncConnection, source: Source, now: float)
 async def refresh_all(database: Database, now: float) -> int:
     """Compute every source's score anew, each in a transaction of its own; tell how many there were.
 
-    Scores fade with time alone: this is for the node's housekeeping.
+    Scores fade with time alone: this is for the node's housekeeping. What is found goes down in the history too.
     """
     async with database.read() as connection:
         found = [source.id for source in await list_sources(connection)]
@@ -53,7 +55,8 @@ async def refresh_all(database: Database, now: float) -> int:
         async with database.write() as connection:
             source = await get_source(connection, source_id, lock=True)
             if source is not None:
-                await refresh_trust(connection, source, now)
+                trust = await refresh_trust(connection, source, now)
+                await put_trust_day(connection, source_id, TrustDay(int(now // DAY), trust.score, trust.earned))
     return len(found)
 
 

@@ -9,7 +9,7 @@ Whoever verifies holds the lease of it, so that a source is asked by one at a ti
 at any time. What a person asks for plans nothing: the next regular time stays.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -24,6 +24,7 @@ from pfn.domain.verification import (
     VerificationType,
 )
 from pfn.outbound.publisher import PublisherClient
+from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import PublicKey, parse_public_key
 from pfn.protocol.errors import Code, Fault, PfnError
 from pfn.protocol.publisher_v1 import FederationInfo
@@ -53,6 +54,18 @@ class Probe:
     features: tuple[str, ...]
     asset_domain: str
     asset_naming_scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A verification that was tried and not kept: what was checked, and why it would fail, where it would.
+
+    ``response_ms`` is the publisher's time for the proof.
+    """
+
+    checks: Sequence[Check]
+    failure: PfnError | None
+    response_ms: int | None
 
 
 class VerificationService:
@@ -160,6 +173,16 @@ class VerificationService:
         info = await self._publishers.get_info(url)
         key = parse_public_key(info.public_key) if info.public_key is not None else None
         return Probe(url, key, info.features, info.asset_info.domain, info.asset_info.naming_scheme)
+
+    async def rehearse(self, source: Source) -> Rehearsal:
+        """Verify what is not registered yet as a source would be, and keep nothing; who fails is told, not raised."""
+        attempt = Attempt(checks=[])
+        failure: PfnError | None = None
+        try:
+            await self._ownership.prove(source, attempt, keep=False)
+        except PfnError as error:
+            failure = error
+        return Rehearsal(tuple(attempt.checks), failure, attempt.response_ms)
 
     async def refetch_info(self, source_id: str, actor: str) -> Source:
         """Fetch ``/federation-info`` again and keep what it says (protocol.md section 1, update-source).

@@ -46,6 +46,20 @@ async def list_api_keys(connection: AsyncConnection) -> Sequence[ApiKey]:
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def list_expiring_keys(
+    connection: AsyncConnection, now: float, until: float, *, key_id: str | None = None
+) -> Sequence[ApiKey]:
+    """Give the keys that work now and end by a time, the next one first; or the one, where it is among them."""
+    query = (
+        select(api_keys)
+        .where(api_keys.c.revoked_at.is_(None), api_keys.c.expires_at > now, api_keys.c.expires_at <= until)
+        .order_by(api_keys.c.expires_at, api_keys.c.id)
+    )
+    if key_id is not None:
+        query = query.where(api_keys.c.id == key_id)
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
 async def change_api_key(connection: AsyncConnection, key_id: str, **values: object) -> None:
     """Set columns of one key."""
     await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))

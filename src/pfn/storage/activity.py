@@ -6,10 +6,10 @@ appends on PostgreSQL waits for those who did before and have not committed yet;
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, Select, func, insert, select
+from sqlalchemy import RowMapping, Select, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import EVERYTHING, Activity, ActivityFilter, ActivityType
+from pfn.domain.activity import EVERYTHING, NODE, Activity, ActivityFilter, ActivityType
 from pfn.storage.schema import events, version_updates
 
 # Any constant will do that no other advisory lock here has.
@@ -92,11 +92,26 @@ async def last_seq(connection: AsyncConnection) -> int:
     return newest
 
 
-def _narrow(query: Select[tuple[object, ...]], wanted: ActivityFilter) -> Select[tuple[object, ...]]:
+def _narrow_by_kind(query: Select[tuple[object, ...]], wanted: ActivityFilter) -> Select[tuple[object, ...]]:
     if wanted.kinds:
         query = query.where(events.c.type.in_(sorted(kind.value for kind in wanted.kinds)))
-    if wanted.action is not None:
-        query = query.where(events.c.action == wanted.action)
+    match sorted(wanted.actions):
+        case [action]:
+            # Said like this the index of actions gives the rows in their order.
+            query = query.where(events.c.action == action)
+        case [_, *_] as actions:
+            # And like this not: several actions by it would have to be sorted.
+            query = query.where(events.c.action.concat("").in_(actions))
+    return query
+
+
+def _narrow(query: Select[tuple[object, ...]], wanted: ActivityFilter) -> Select[tuple[object, ...]]:
+    query = _narrow_by_kind(query, wanted)
+    if wanted.by_people:
+        # Written out: only then is the index of these rows used.
+        query = query.where(events.c.actor != literal_column(f"'{NODE}'"))
+    if wanted.actor is not None:
+        query = query.where(events.c.actor == wanted.actor)
     if wanted.source_id is not None:
         query = query.where(events.c.source_id == wanted.source_id)
     if wanted.plugin_id is not None:

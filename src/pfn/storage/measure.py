@@ -6,12 +6,14 @@ The sizes of stored bytes alone need a walk over ``blobs``; whoever asks keeps t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, and_, case, func, select
+from sqlalchemy import Integer, Table, and_, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
 from pfn.domain.schedule import Work
 from pfn.domain.source import SourceStatus
 from pfn.domain.sync import SyncState
+from pfn.domain.trust import DAY
 from pfn.storage.schema import (
     blobs,
     deliveries,
@@ -138,3 +140,22 @@ async def measure_blobs(connection: AsyncConnection) -> BlobMeasure:
     query = select(func.count(), func.coalesce(func.sum(blobs.c.size), 0), func.count(blobs.c.corrupt_at))
     row = (await connection.execute(query)).one()
     return BlobMeasure(row[0], int(row[1]), row[2])
+
+
+async def count_mirrored(connection: AsyncConnection, since_day: int) -> Mapping[int, int]:
+    """Count the releases mirrored on each day from one on, by the day since the Unix epoch (UTC)."""
+    day = _day(mirrored_plugins, "mirror_date")
+    query = select(day, func.count()).where(mirrored_plugins.c.mirror_date >= since_day * DAY).group_by(day)
+    return {int(row[0]): row[1] for row in await connection.execute(query)}
+
+
+async def measure_stored(connection: AsyncConnection, since_day: int) -> Mapping[int, int]:
+    """Sum up the bytes, of what is stored now, that came on each day from one on."""
+    day = _day(blobs, "stored_at")
+    query = select(day, func.sum(blobs.c.size)).where(blobs.c.stored_at >= since_day * DAY).group_by(day)
+    return {int(row[0]): int(row[1]) for row in await connection.execute(query)}
+
+
+def _day(table: Table, column: str) -> ColumnElement[int]:
+    # A literal, for PostgreSQL takes two parameters for two different days in SELECT and GROUP BY.
+    return table.c[column] // literal_column(str(DAY), Integer)

@@ -14,7 +14,7 @@ from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from pfn.domain.release import Plugin
+from pfn.domain.release import Plugin, SignatureLevel
 from pfn.domain.source import SourceStatus
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
@@ -32,13 +32,14 @@ class PluginSort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PluginQuery:
-    """What is asked for. ``cursor`` is the ``next`` of the page before."""
+    """What is asked for. ``cursor`` is the ``next`` of the page before; ``level`` the least of the newest release."""
 
     q: str | None = None
     tag: str | None = None
     author: str | None = None
     source: str | None = None
     plugin: str | None = None
+    level: SignatureLevel | None = None
     sort: PluginSort = PluginSort.UPDATED
     limit: int = 50
     cursor: str | None = None
@@ -87,6 +88,7 @@ _SORT_COLUMN = {
     PluginSort.TRUST: sources.c.trust_score,
 }
 _SORT_TYPE = {PluginSort.UPDATED: int, PluginSort.NAME: str, PluginSort.TRUST: float}
+_LEVELS = tuple(SignatureLevel)
 _END_OF_BIGINT = 2**63
 
 
@@ -131,6 +133,10 @@ def _conditions(query: PluginQuery) -> Sequence[ColumnElement[bool]]:
         conditions.append(or_(plugins.c.author == query.author, sources.c.username == query.author))
     if query.source:
         conditions.append(plugins.c.source_id == query.source)
+    if query.level:
+        at_least = _LEVELS[_LEVELS.index(query.level) :]
+        if len(at_least) < len(_LEVELS):
+            conditions.append(plugins.c.level.in_([level.value for level in at_least]))
     if query.plugin:
         conditions.append(plugins.c.plugin_id == query.plugin)
     return conditions

@@ -1,6 +1,6 @@
 """Rows of ``quarantine``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,13 +28,29 @@ async def put_quarantined(connection: AsyncConnection, item: Quarantined) -> Non
 
 
 async def list_quarantined(
-    connection: AsyncConnection, *, source_id: str | None = None, limit: int = 200
+    connection: AsyncConnection,
+    *,
+    source_id: str | None = None,
+    code: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
 ) -> Sequence[Quarantined]:
-    """Give what is in quarantine, newest first."""
-    query = select(table).order_by(table.c.quarantined_at.desc(), table.c.id.desc()).limit(limit)
+    """Give what is in quarantine, newest first: of one source, or refused for one reason, where these are given."""
+    query = select(table).order_by(table.c.quarantined_at.desc(), table.c.id.desc()).limit(limit).offset(offset)
     if source_id is not None:
         query = query.where(table.c.source_id == source_id)
+    if code is not None:
+        query = query.where(table.c.code == code)
     return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def count_codes(connection: AsyncConnection, *, source_id: str | None = None) -> Mapping[str, int]:
+    """Count what is in quarantine by the reason, the most frequent first."""
+    number = func.count()
+    query = select(table.c.code, number).group_by(table.c.code).order_by(number.desc(), table.c.code)
+    if source_id is not None:
+        query = query.where(table.c.source_id == source_id)
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 async def count_quarantined(connection: AsyncConnection) -> int:

@@ -76,6 +76,7 @@ async def point_newest(connection: AsyncConnection, release: Release) -> None:
         "search_text": " ".join(words).casefold(),
         "kind": kind_of(release),
         "offer": make_offer(release).to_json(),
+        "level": release.level.value,
     }
     key = ("source_id", "plugin_id")
     await connection.execute(

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.slug import Claim, Contest, Holder
+from pfn.domain.slug import HELD, REFUSED, Claim, Contest, Holder
 from pfn.domain.source import SourceStatus
 from pfn.storage.dialect import insert_or
 from pfn.storage.schema import mirrored_plugins, slug_contests, slugs, sources
@@ -29,7 +29,7 @@ async def claim_slugs(
             late = [{"slug": slug, "source_id": source_id, "found_at": now} for slug in sorted(holders)]
             made = insert_or(connection, slug_contests).values(late).on_conflict_do_nothing()
             new = {row[0] for row in await connection.execute(made.returning(slug_contests.c.slug))}
-            contested += [(Contest(slug, source_id, now, "held"), holders[slug]) for slug in sorted(new)]
+            contested += [(Contest(slug, source_id, now, HELD), holders[slug]) for slug in sorted(new)]
     return contested
 
 
@@ -40,7 +40,7 @@ async def get_holder(connection: AsyncConnection, slug: str) -> Holder | None:
 
 
 async def pin_slug(connection: AsyncConnection, slug: str, source_id: str, now: int, *, decided_by: str) -> None:
-    """Give a slug to a source by an operator's word; whoever held it contests it from now on."""
+    """Give a slug to a source by an operator's word; whoever held it, and is not purged, contests it from now on."""
     before = await get_holder(connection, slug)
     values = {"source_id": source_id, "pinned": True, "since": now, "decided_by": decided_by}
     await connection.execute(
@@ -51,11 +51,28 @@ async def pin_slug(connection: AsyncConnection, slug: str, source_id: str, now: 
     gone = (slug_contests.c.slug == slug) & (slug_contests.c.source_id == source_id)
     await connection.execute(delete(slug_contests).where(gone))
     if before is not None and before.source_id != source_id:
+        late = select(literal(slug), sources.c.id, literal(now)).where(sources.c.id == before.source_id)
         await connection.execute(
             insert_or(connection, slug_contests)
-            .values(slug=slug, source_id=before.source_id, found_at=now)
+            .from_select(["slug", "source_id", "found_at"], late)
             .on_conflict_do_nothing()
         )
+
+
+async def refuse_contest(connection: AsyncConnection, slug: str, source_id: str) -> bool:
+    """Mark a contest as refused; tell whether there was one."""
+    this = (slug_contests.c.slug == slug) & (slug_contests.c.source_id == source_id)
+    return (await connection.execute(update(slug_contests).where(this).values(state=REFUSED))).rowcount > 0
+
+
+async def find_holders(connection: AsyncConnection, wanted: Iterable[str]) -> Sequence[Holder]:
+    """Give who speaks for each of these slugs that anybody speaks for."""
+    names = sorted(set(wanted))
+    found: list[Holder] = []
+    for start in range(0, len(names), _AT_ONCE):
+        query = select(slugs).where(slugs.c.slug.in_(names[start : start + _AT_ONCE]))
+        found += [Holder(**row) for row in (await connection.execute(query)).mappings()]
+    return found
 
 
 async def list_contests(connection: AsyncConnection, slug: str | None = None) -> Sequence[Contest]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
 from pfn.storage.schema import (
     catalogs,
     evidence,
+    mirrored_plugins,
     plugins,
     publisher_documents,
     quarantine,
@@ -65,6 +66,18 @@ async def list_sources(connection: AsyncConnection) -> Sequence[Source]:
         .order_by(sources.c.trust_score.desc(), sources.c.id)
     )
     return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_namesakes(connection: AsyncConnection, username: str, slug: str) -> Sequence[str]:
+    """Give the ids of the sources with this user name, removed ones too, of which such a plugin was ever mirrored."""
+    table = mirrored_plugins
+    query = (
+        select(sources.c.id)
+        .where(sources.c.username == username)
+        .where(exists().where(table.c.source_id == sources.c.id, table.c.plugin_id == slug))
+        .order_by(sources.c.id)
+    )
+    return [row[0] for row in await connection.execute(query)]
 
 
 async def sum_trust(connection: AsyncConnection) -> float:

@@ -49,9 +49,13 @@ async def list_subscriptions(
     source_id: str | None = None,
     subscriber: str | None = None,
     ended: bool = False,
+    limit: int | None = None,
+    before: int | None = None,
 ) -> Sequence[Subscription]:
-    """Give the living subscriptions (or, with ``ended``, all), newest first."""
-    query = select(table).order_by(table.c.id.desc())
+    """Give the living subscriptions (or, with ``ended``, all), newest first; those made before ``before`` if given."""
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.id < before)
     if source_id is not None:
         query = query.where(table.c.source_id == source_id)
     if subscriber is not None:

@@ -13,8 +13,14 @@ from pfn.storage.schema import schedule, sync_failures, syncs
 _STOPPED = "Its worker stopped while this sync ran. What it had stored is kept; the next sync goes on."
 
 
-def _read(row: RowMapping) -> Sync:
+def read_sync(row: RowMapping) -> Sync:
+    """Make a sync of its row."""
     return Sync(**{**row, "state": SyncState(row["state"])})
+
+
+def read_failure(row: RowMapping) -> SyncFailure:
+    """Make a failure of its row."""
+    return SyncFailure(**{name: value for name, value in row.items() if name != "id"})
 
 
 async def add_sync(connection: AsyncConnection, source_id: str, now: int) -> Sync:
@@ -34,20 +40,20 @@ async def change_running(connection: AsyncConnection, sync_id: int, **values: ob
 async def get_sync(connection: AsyncConnection, sync_id: int) -> Sync | None:
     """Find one sync."""
     row = (await connection.execute(select(syncs).where(syncs.c.id == sync_id))).mappings().first()
-    return None if row is None else _read(row)
+    return None if row is None else read_sync(row)
 
 
 async def list_syncs(connection: AsyncConnection, source_id: str, *, limit: int) -> Sequence[Sync]:
     """Give a source's syncs, newest first."""
     query = select(syncs).where(syncs.c.source_id == source_id).order_by(syncs.c.id.desc()).limit(limit)
-    return [_read(row) for row in (await connection.execute(query)).mappings()]
+    return [read_sync(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def find_running(connection: AsyncConnection, source_id: str) -> Sync | None:
     """Find the newest sync of a source that says it runs."""
     query = select(syncs).where(syncs.c.source_id == source_id, syncs.c.state == SyncState.RUNNING.value)
     row = (await connection.execute(query.order_by(syncs.c.id.desc()).limit(1))).mappings().first()
-    return None if row is None else _read(row)
+    return None if row is None else read_sync(row)
 
 
 async def interrupt_syncs(connection: AsyncConnection, source_id: str, now: int) -> int:
@@ -98,7 +104,7 @@ async def list_failures(
     if limit is not None:
         query = query.limit(limit)
     rows = (await connection.execute(query)).mappings()
-    return [SyncFailure(**{k: v for k, v in row.items() if k != "id"}) for row in rows]
+    return [read_failure(row) for row in rows]
 
 
 async def retry_failures(connection: AsyncConnection, source_id: str, code: str, now: int) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.log.checkpoint import TreeHead
@@ -79,6 +79,13 @@ async def count_log_evidence(connection: AsyncConnection, origin: str) -> int:
     return count
 
 
+async def get_log_evidence(connection: AsyncConnection, digest: str) -> LogEvidence | None:
+    """Find one pair."""
+    query = select(log_evidence).where(log_evidence.c.digest == digest).limit(1)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None else _read_evidence(row)
+
+
 async def list_log_evidence(connection: AsyncConnection, origin: str | None = None) -> Sequence[LogEvidence]:
     """Give evidence against a log, or against any, newest first."""
     table = log_evidence
@@ -86,4 +93,8 @@ async def list_log_evidence(connection: AsyncConnection, origin: str | None = No
     if origin is not None:
         query = query.where(table.c.origin == origin)
     rows = (await connection.execute(query)).mappings()
-    return [LogEvidence(**{name: value for name, value in row.items() if name != "id"}) for row in rows]
+    return [_read_evidence(row) for row in rows]
+
+
+def _read_evidence(row: RowMapping) -> LogEvidence:
+    return LogEvidence(**{name: value for name, value in row.items() if name != "id"})

@@ -8,6 +8,7 @@ enters it. It is no server for anything else: one request at a time per connecti
 import asyncio
 import hashlib
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -115,13 +116,15 @@ class FakePublisher:
         tags: tuple[str, ...] = (),
         signature: Signature | None = "author-data",
         content: bytes | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> bytes:
         """Publish a release and announce it in place of the one before, older or newer; return its zip.
 
-        ``content`` is served instead of the honest zip; what is announced stays what the arguments say. Raises
+        ``files`` are further ones of the zip, or others in place of its own (``plugin_zip``); ``content`` is served
+        instead of the honest zip, and what is announced stays what the arguments say. Raises
         ValueError for a slug or version no honest plugin has: to announce such, edit ``/author-data`` by a fault.
         """
-        honest = plugin_zip(slug, version, name=name, description=description, tags=tags)
+        honest = plugin_zip(slug, version, name=name, description=description, tags=tags, files=files)
         release = read_release(honest, released_at=_RELEASED_AT)
         if isinstance(release, Refused):
             raise ValueError(release.reasons[0].sentence)  # noqa: TRY004  # the values are wrong, not a type

@@ -227,6 +227,7 @@ class FakePublisherV2(FakePublisher):
         tags: tuple[str, ...] = (),
         signature: Signature | None = "author-data",
         content: bytes | None = None,
+        files: Mapping[str, bytes] | None = None,
         sign_with: SigningKey | None = None,
         skip: int = 0,
         statement: Mapping[str, object] = _NOTHING,
@@ -239,10 +240,17 @@ class FakePublisherV2(FakePublisher):
         unless ``listed``, the catalogue stays as it is.
         """
         served = super().add_plugin(
-            slug, version, name=name, description=description, tags=tags, signature=signature, content=content
+            slug,
+            version,
+            name=name,
+            description=description,
+            tags=tags,
+            signature=signature,
+            content=content,
+            files=files,
         )
         self._withdrawn.discard(slug)
-        honest = plugin_zip(slug, version, name=name, description=description, tags=tags)
+        honest = plugin_zip(slug, version, name=name, description=description, tags=tags, files=files)
         # A second statement of one number is never by chance the same one.
         release = read_release(honest, released_at=self.present + (skip < 0))
         assert not isinstance(release, Refused)  # it was read before

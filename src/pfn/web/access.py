@@ -44,8 +44,17 @@ def bearer_of(request: HTTPConnection) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-Node = Annotated[Services, Depends(get_services)]
-Tasks = Annotated[Background, Depends(get_background)]
+# The framework calls what is not a coroutine in a thread, for every request.
+async def _depend_on_services(request: Request) -> Services:
+    return get_services(request)
+
+
+async def _depend_on_background(request: Request) -> Background:
+    return get_background(request)
+
+
+Node = Annotated[Services, Depends(_depend_on_services)]
+Tasks = Annotated[Background, Depends(_depend_on_background)]
 
 
 def need(scope: Scope) -> Callable[..., Awaitable[Grant]]:

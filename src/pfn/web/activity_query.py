@@ -21,7 +21,8 @@ def read_filter(
     kind: Kinds = None, action: Action = None, source: SourceId = None, plugin: PluginSlug = None
 ) -> ActivityFilter:
     """Read what an event may be about."""
-    return ActivityFilter(kinds=frozenset(kind or ()), action=action, source_id=source, plugin_id=plugin)
+    actions = frozenset({action} if action else ())
+    return ActivityFilter(kinds=frozenset(kind or ()), actions=actions, source_id=source, plugin_id=plugin)
 
 
 Wanted = Annotated[ActivityFilter, Depends(read_filter)]

@@ -73,7 +73,7 @@ def _query(wanted: ActivityFilter, limit: int) -> str:
     """Write what a feed is of the one way that is its own, however it was asked for."""
     given = [
         ("kind", sorted(wanted.kinds)),
-        ("action", wanted.action),
+        ("action", sorted(wanted.actions)),
         ("source", wanted.source_id),
         ("plugin", wanted.plugin_id),
         ("limit", None if limit == _LIMIT else limit),

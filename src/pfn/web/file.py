@@ -1,13 +1,16 @@
 """Send a stored file: whole or one range, conditionally, byte for byte (RFC 9110 sections 13 and 14).
 
-Reads happen in threads in large pieces, never on the event loop; a small file is one read and one message.
+Reads happen in threads in large pieces, never on the event loop; a small file is one read and one message, and one that
+was sent a short while ago no read at all, for going to a thread and back costs more than all the rest.
 """
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +20,9 @@ from pfn.protocol.errors import Code
 from pfn.web.problem import to_problem
 from pfn.web.validator import not_modified
 
-_CHUNK = 256 * 1024
+_CHUNK = 512 * 1024
+_LARGEST_HOT = 128 * 1024
+_MOST_HOT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,52 @@ class ByteRange:
         return self.last - self.first + 1
 
 
-class FileSender(Response):
-    """An answer whose body is part of a file."""
+class HotFiles:
+    """Small files that were sent a short while ago, by their strong ETag, which is their SHA-256 in quotes.
 
-    def __init__(self, path: Path, part: ByteRange, status: int, headers: Mapping[str, str]) -> None:
-        super().__init__(status_code=status, headers=dict(headers))
-        self.headers["content-length"] = str(part.length)
-        self._path = path
-        self._part = part
+    Bytes that are damaged on the disk are never kept, so that mending them there mends them here.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_HOT) -> None:
+        self._left = most_bytes
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, etag: str) -> bytes | None:
+        """Give the file."""
+        content = self._files.get(etag)
+        if content is not None:
+            self._files.move_to_end(etag)
+        return content
+
+    def keep(self, etag: str, content: bytes) -> None:
+        """Remember a file, and forget those that were not asked for the longest."""
+        if len(content) > _LARGEST_HOT or etag in self._files or etag != f'"{hashlib.sha256(content).hexdigest()}"':
+            return
+        self._files[etag] = content
+        self._left -= len(content)
+        while self._left < 0:
+            self._left += len(self._files.popitem(last=False)[1])
+
+
+class FileSender(Response):
+    """An answer whose body is part of a file; ``locate`` finds it, in a thread, before the answer begins."""
+
+    def __init__(
+        self,
+        hot: HotFiles,
+        locate: Callable[[], Path],
+        size: int,
+        part: ByteRange | None,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._hot = hot
+        self._locate = locate
+        self._size = size
+        self._part = part or ByteRange(0, size - 1)
+        more = {"Content-Length": str(self._part.length)}
+        if part is not None:
+            more["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
+        super().__init__(status_code=200 if part is None else 206, headers={**headers, **more})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then, unless only the head was asked for, the bytes."""
@@ -49,48 +92,68 @@ class FileSender(Response):
             await self._start(send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        file = await asyncio.to_thread(self._path.open, "rb")
+        etag = self.headers["etag"]
+        content = self._hot.get(etag)
+        if content is not None:
+            await self._start(send)
+            piece = content[self._part.first : self._part.last + 1]
+            await send({"type": "http.response.body", "body": piece, "more_body": False})
+            return
+        file, piece = await asyncio.to_thread(self._open)
+        if len(piece) == self._size:
+            self._hot.keep(etag, piece)
         try:
             await self._start(send)
-            await self._send_body(file, send)
+            await self._send_body(file, piece, send)
         finally:
             file.close()
 
     async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
-    async def _send_body(self, file: BinaryIO, send: Send) -> None:
-        left = self._part.length
-        await asyncio.to_thread(file.seek, self._part.first)
+    def _open(self) -> tuple[FileIO, bytes]:
+        file = FileIO(self._locate())
+        try:
+            file.seek(self._part.first)
+            return file, file.read(min(self._part.length, _CHUNK))
+        except BaseException:
+            file.close()
+            raise
+
+    async def _send_body(self, file: FileIO, piece: bytes, send: Send) -> None:
+        left = self._part.length - len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
         while left > 0:
-            chunk = await asyncio.to_thread(file.read, min(left, _CHUNK))
-            if not chunk:
+            piece = await asyncio.to_thread(file.read, min(left, _CHUNK))
+            if not piece:
                 # The file shrank under us: breaking off is the only way to say so now.
-                raise OSError(f"{self._path} ended {left} bytes early")
-            left -= len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+                raise OSError(f"{file.name} ended {left} bytes early")
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
-async def send_file(request: Request, path: Path, size: int, headers: Mapping[str, str]) -> Response:
-    """Answer a request for a file of ``size`` bytes; ``headers`` carry its strong ETag."""
+def send_file(
+    request: Request, hot: HotFiles, locate: Callable[[], Path], size: int, headers: Mapping[str, str]
+) -> Response:
+    """Answer a request for a file of ``size`` bytes, which ``locate`` finds or raises PfnError.
+
+    ``headers`` carry its strong ETag, and ``Last-Modified`` where that says as much: bytes that never change.
+    """
     etag = headers["ETag"]
     headers = {**headers, "Accept-Ranges": "bytes"}
-    if not_modified(request, etag):
+    if not_modified(request, etag, headers.get("Last-Modified")):
         return Response(status_code=304, headers=dict(headers))
     asked = request.headers.get("range")
-    if asked is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
-        return FileSender(path, ByteRange(0, size - 1), 200, headers)
-    part = read_range(asked, size)
-    if part is None:
-        return FileSender(path, ByteRange(0, size - 1), 200, headers)
-    if part.first >= size:
+    # Either validator must be the very same (RFC 9110 section 13.1.5); a weak ETag never is.
+    same = request.headers.get("if-range", etag) in {etag, headers.get("Last-Modified")}
+    part = read_range(asked, size) if asked is not None and request.method == "GET" and same else None
+    if part is not None and part.first >= size:
         return to_problem(
             Code.RANGE_NOT_SATISFIABLE,
             f"The file has {size} bytes; ask for a range within them.",
             headers={"Content-Range": f"bytes */{size}"},
         )
-    headers["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
-    return FileSender(path, part, 206, headers)
+    return FileSender(hot, locate, size, part, headers)
 
 
 def read_range(text: str, size: int) -> ByteRange | None:

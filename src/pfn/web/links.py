@@ -13,6 +13,11 @@ def plugin_path(source_id: str, slug: str) -> str:
     return f"/plugins/{quote(source_id, safe='@:')}/{quote(slug, safe='')}"
 
 
+def slug_path(slug: str) -> str:
+    """Give the path of the page about who speaks for a slug."""
+    return f"/slugs/{quote(slug, safe='')}"
+
+
 def zip_path(source_id: str, slug: str, version: str) -> str:
     """Give the path of one release's zip, which never changes; ``.sig`` is beside it."""
     return f"/dl/{quote(source_id, safe='@:')}/{slug}/{slug}.{quote(version, safe='')}.zip"

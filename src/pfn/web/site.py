@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from pfn import __version__
 from pfn.protocol.errors import PfnError
 from pfn.services.clock import Clock
-from pfn.web import events, feed, log, operations, problem
+from pfn.web import composer, download, events, feed, log, operations, problem, update_checker
 from pfn.web.api import (
     access,
     activity,
@@ -23,9 +23,11 @@ from pfn.web.api import (
     quarantine,
     release,
     schedule,
+    slug,
     source,
     state,
     subscription,
+    usage,
     webhook,
     witness,
 )
@@ -37,8 +39,11 @@ from pfn.web.limit import Limits, RateLimit
 from pfn.web.metrics import CountRequests, HttpMetrics
 from pfn.web.pages import docs, site_pages
 from pfn.web.pages.error import for_browsers
+from pfn.web.pages.language import ChooseLanguage
 from pfn.web.plain_query import PlainQuery
 from pfn.web.request_log import RequestLog
+from pfn.web.wordpress import info, site_helper, update_check
+from pfn.web.zip import Outlet
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -60,6 +65,7 @@ def build_site(
     proxies: TrustedProxies,
     https: bool,
     open_metrics: bool,
+    outlet: Outlet,
 ) -> FastAPI:
     """Make the ASGI application; ``lifespan`` must put ``services`` and ``background`` on its state."""
     metrics = HttpMetrics()
@@ -73,14 +79,22 @@ def build_site(
         docs_url=None,
         redoc_url=None,
     )
+    site.state.outlet = outlet
     apis = (
+        # First: routes are tried one after the other, and this one is asked for the most.
+        download.router,
         source.router,
         health.router,
         schedule.router,
         subscription.router,
         release.router,
+        update_checker.router,
+        usage.router,
+        composer.router,
+        site_helper.router,
         blob.router,
         quarantine.router,
+        slug.router,
         activity.router,
         feed.router,
         events.router,
@@ -98,6 +112,9 @@ def build_site(
     for router in apis:
         site.include_router(router)
     site.include_router(docs.make_router(apis))
+    # Before the pages: a plugin's page takes any two words after /plugins/.
+    for router in (update_check.router, info.router):
+        site.include_router(router)
     site_pages.mount(site)
     site.add_exception_handler(PfnError, for_browsers(problem.handle_pfn_error))
     site.add_exception_handler(RequestValidationError, for_browsers(problem.handle_invalid))
@@ -108,6 +125,7 @@ def build_site(
     site.add_middleware(RateLimit, limits=limits, clock=clock)
     site.add_middleware(CountRequests, metrics=metrics)
     site.add_middleware(LastResort, answer=for_browsers(problem.handle_unexpected))
+    site.add_middleware(ChooseLanguage)
     site.add_middleware(RequestLog)
     site.add_middleware(Forwarded, proxies=proxies)
     site.add_middleware(SecurityHeaders, https=https)

@@ -1,6 +1,8 @@
-"""ETags: made from what an answer depends on, and compared as RFC 9110 section 13.1.2 says."""
+"""ETags and dates: made from what an answer depends on, and compared as RFC 9110 section 13 says."""
 
 import hashlib
+import math
+from email.utils import parsedate_to_datetime
 
 from starlette.requests import Request
 
@@ -11,11 +13,12 @@ def make_etag(*parts: str) -> str:
     return f'W/"{digest[:32]}"'
 
 
-def not_modified(request: Request, etag: str) -> bool:
-    """Tell whether the client holds this very answer."""
+def not_modified(request: Request, etag: str, last_modified: str | None = None) -> bool:
+    """Tell whether the client holds this very answer; its date is looked at where it sent no ETag."""
     given = request.headers.get("if-none-match")
     if given is None:
-        return False
+        since = request.headers.get("if-modified-since")
+        return since is not None and last_modified is not None and _moment(since) >= _moment(last_modified)
     if given.strip() == "*":
         return True
     return _opaque(etag) in {_opaque(one) for one in given.split(",")}
@@ -23,3 +26,11 @@ def not_modified(request: Request, etag: str) -> bool:
 
 def _opaque(etag: str) -> str:
     return etag.strip().removeprefix("W/")
+
+
+def _moment(text: str) -> float:
+    """Give a date of HTTP in Unix seconds; what is none is longer ago than any."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return -math.inf

@@ -59,14 +59,14 @@ def list_plugins(cards: Iterable[Card], *, page: int, pages: int, results: int) 
     """Give the answer of ``query_plugins``: one page of ``pages``, of ``results`` plugins in all."""
     return {
         "info": {"page": page, "pages": pages, "results": results},
-        "plugins": [_show_card(card) for card in cards],
+        "plugins": [show_card(card) for card in cards],
     }
 
 
 def show_plugin(details: Details) -> dict[str, object]:
     """Give the answer of ``plugin_information``."""
     return {
-        **_show_card(details.card),
+        **show_card(details.card),
         "homepage": details.homepage,
         "external": True,
         "sections": dict(details.sections),
@@ -124,7 +124,8 @@ def tags_of(slug: str) -> Sequence[str]:
     return ("error", "errors") if slug == "errors" else (slug,)
 
 
-def _show_card(card: Card) -> dict[str, object]:
+def show_card(card: Card) -> dict[str, object]:
+    """Give a plugin as lists show it."""
     return {
         "name": escape(card.name),
         "slug": card.slug,

@@ -78,6 +78,15 @@ class Page(HTMLParser):
         """Tell whether a form goes to ``action``."""
         return any(form.action == action for form in self.forms)
 
+    def foreign_scripts(self) -> list[dict[str, str]]:
+        """Give every script but the site's own module."""
+        found = [given for tag, given in self.tags if tag == "script"]
+        return [
+            given
+            for given in found
+            if given.keys() != {"type", "src", "blocking"} or not given["src"].startswith("/static/")
+        ]
+
     def links(self) -> set[str]:
         """Give where links lead."""
         return {given["href"] for tag, given in self.tags if tag == "a"}

@@ -17,6 +17,7 @@ from tests.web.pages.browser import Browser
 
 from pfn.app import build_app, prepare
 from pfn.services.access import hash_master_key
+from pfn.services.node import Services
 from pfn.settings import Settings
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
@@ -64,12 +65,17 @@ async def subscriber(node: RunningNode) -> AsyncIterator[Browser]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A node whose time stands still: its API, and browsers of its operator and of a stranger."""
+    """A node whose time stands still: its API, browsers of its operator and of a stranger, the operator's ``key``.
 
+    ``services`` are its use cases, for what no request asks for.
+    """
+
+    key: str
     api: Node
     operator: Browser
     stranger: Browser
     clock: Time
+    services: Services
 
     async def register(self, publisher: FakePublisher) -> str:
         """Add a source, subscribe to everything of it, and give its id."""
@@ -95,7 +101,7 @@ async def held(tmp_path: Path) -> AsyncIterator[Held]:
     ):
         operator, stranger = (Browser(settings.address, transport) for _ in range(2))
         await operator.sign_in(key)
-        yield Held(Node(http, settings.data), operator, stranger, clock)
+        yield Held(key, Node(http, settings.data), operator, stranger, clock, app.state.services)
         await operator.http.aclose()
         await stranger.http.aclose()
 

@@ -76,13 +76,13 @@ async def test_pages_and_feeds_keep_the_filter(operator: Browser, api: Api, publ
         await api.post("source-policy", sourceId=source_id, allow_unsigned=bool(number % 2))
     page = await operator.open("/activity", source=source_id)
     assert sentences(page) == 50
-    older = next(link for link in page.links() if "before=" in link)
+    older = next(link for link in page.links() if "before=" in link and "lang=" not in link)
     second = await operator.open(older)
     assert 10 <= sentences(second) < 50
     assert "was registered" in second.text
-    newest = next(link for link in second.links() if link.startswith("/activity?"))
+    newest = next(link for link in second.links() if link.startswith("/activity?") and "lang=" not in link)
     assert (await operator.open(newest)).text == page.text
-    feeds = [link for link in page.links() if link.startswith("/federation/activity.")]
+    feeds = [link for link in page.links() if link.startswith("/federation/activity.") and "?" in link]
     assert len(feeds) == 2
     for link in feeds:
         assert source_id in (await operator.http.get(link)).text

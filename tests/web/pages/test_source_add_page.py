@@ -24,7 +24,8 @@ async def test_the_key_is_shown_before_anything_is_kept_and_confirmed_as_shown(
     page = await first_step(operator, publisher)
     assert (page.status, page.path) == (200, ADD)
     assert publisher.key.public_key.fingerprint in page.text
-    assert "metadata signatures only" in page.text
+    assert "publishes with: Metadata signatures only." in page.text
+    assert "It holds: the source proved that it has this key." in page.text
     source_id = f"{publisher.username}@{publisher.url.removeprefix('http://')}"
     assert source_id not in [row["id"] for row in await api.get("sources")]
     # Another key from now on: what the operator compared is registered, not what is shown meanwhile.
@@ -41,6 +42,9 @@ async def test_a_key_pasted_instead_is_the_one_registered(
     key = SigningKey.generate().public_key
     page = await first_step(operator, publisher)
     page = await operator.submit(page, ADD, use="pasted", public_key=key.pem)
+    assert key.fingerprint in page.text
+    assert "key_mismatch" in page.text
+    page = await operator.submit(page, ADD, use="shown")
     assert "its verification failed" in page.text
     status = await api.get("source-status", sourceId=page.path.rpartition("/")[2])
     assert status["source"]["public_key"] == key.pem
@@ -54,7 +58,9 @@ async def test_nothing_pasted_is_asked_for_again(operator: Browser, publisher: F
 
 async def test_a_publisher_of_signed_documents_shows_its_root_key(held: Held, signing: FakePublisherV2) -> None:
     page = await first_step(held.operator, signing)
-    assert "signed documents" in page.text
+    assert "publishes with: Signed documents." in page.text
+    assert "Its key document leads back to the registered key." in page.text
+    assert await held.api.get("sources") == []
     assert signing.root_keys[0].public_key.fingerprint in page.text
     page = await held.operator.submit(page, ADD, use="shown")
     assert "is registered and verified" in page.text
@@ -71,10 +77,36 @@ async def test_where_no_key_is_shown_it_is_asked_for(operator: Browser, publishe
     assert (page.status, page.path) == (200, ADD)
     assert "shown_key" not in page.form(ADD).fields
     assert any(given.get("role") == "alert" for _, given in page.tags)
-    assert not [tag for tag, _ in page.tags if tag == "script"]
+    assert page.foreign_scripts() == []
     publisher.faults.clear()
     page = await operator.submit(page, ADD, use="pasted", public_key=publisher.public_key_pem)
+    page = await operator.submit(page, ADD, use="shown")
     assert "is registered and verified" in page.text
+
+
+async def test_what_was_tried_leaves_no_trace(held: Held, signing: FakePublisherV2) -> None:
+    before = await held.api.get("activity")
+    page = await first_step(held.operator, signing)
+    assert signing.requests
+    assert "It holds: the source proved" in page.text
+    signing.faults["/verify-ownership"] = faults.status(403)
+    assert "It would fail: " in (await first_step(held.operator, signing)).text
+    assert await held.api.get("activity") == before
+    assert not [one for one in await held.api.get("schedule") if signing.username in one["subject"]]
+    assert (
+        await held.stranger.open(f"/sources/{signing.username}@{signing.url.removeprefix('http://')}")
+    ).status == 404
+
+
+async def test_a_source_that_is_there_is_said_before_it_is_asked(
+    operator: Browser, publisher: FakePublisher, api: Api
+) -> None:
+    await api.add(publisher)
+    publisher.requests.clear()
+    page = await first_step(operator, publisher, public_key=publisher.public_key_pem)
+    assert page.status == 409
+    assert "is registered already" in page.text
+    assert publisher.requests == []
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://plugins.example.com", "https://10.0.0.1"])
@@ -91,8 +123,7 @@ async def test_an_address_that_may_not_be_asked_is_said_beside_it(
 async def test_a_username_that_cannot_be_used_is_said_with_everything_kept(
     operator: Browser, publisher: FakePublisher
 ) -> None:
-    page = await first_step(operator, publisher, username="two words")
-    page = await operator.submit(page, ADD, use="shown")
+    page = await first_step(operator, publisher, username="two words", public_key=publisher.public_key_pem)
     assert page.status == 422
     wrong = [given["name"] for _, given in page.tags if given.get("aria-invalid") == "true"]
     assert wrong == ["username"]

@@ -17,6 +17,7 @@ async def test_adding_a_source_verifies_it_and_shows_it(operator: Browser, publi
         username=publisher.username,
         public_key=publisher.public_key_pem.replace("\n", "\r\n"),
     )
+    page = await operator.submit(page, "/sources/add", use="shown")
     source_id = f"{publisher.username}@{publisher.url.removeprefix('http://')}"
     assert (page.status, page.path) == (200, f"/sources/{source_id}")
     assert "is registered and verified" in page.text
@@ -34,6 +35,8 @@ async def test_a_failed_first_verification_says_why(operator: Browser, publisher
         "public_key": publisher.public_key_pem,
     }
     page = await operator.submit(form, "/sources/add", **given)
+    assert "It would fail: " in page.text
+    page = await operator.submit(page, "/sources/add", use="shown")
     assert "its verification failed" in page.text
     assert page.path.startswith("/sources/author-")
 
@@ -63,7 +66,7 @@ async def test_a_field_that_cannot_be_used_is_said_beside_it_and_the_others_are_
     wrong = [given for _, given in page.tags if given.get("aria-invalid") == "true"]
     assert [one["name"] for one in wrong] == [field]
     assert any(one.get("id") in wrong[0]["aria-describedby"].split() and one.get("role") for _, one in page.tags)
-    assert not any(tag == "script" for tag, _ in page.tags)
+    assert page.foreign_scripts() == []
 
 
 async def test_adding_it_twice_is_said_in_the_form(operator: Browser, publisher: FakePublisher, api: Api) -> None:
@@ -131,7 +134,7 @@ async def test_sync_tells_what_came_and_what_did_not(operator: Browser, publishe
     publisher.add_plugin("good", "1.1.0")
     publisher.add_plugin("forged", "2.0.0", signature="wrong")
     page = await operator.submit(await operator.open(here), f"{here}/sync")
-    assert "Synced: 1 of 3 listed plugins are newly mirrored. 1 were not taken" in page.text
+    assert "Synced: 1 of 3 listed plugins are newly mirrored. 1 was not taken" in page.text
     assert "What did not come through" in page.text
     for said in ("signature_invalid", "Not tried again by itself", "unsigned", "Next try in"):
         assert said in page.text
@@ -146,6 +149,38 @@ async def test_the_policy_for_unsigned_plugins_is_kept(operator: Browser, publis
         assert (await api.get("source-status", sourceId=source_id))["source"]["allow_unsigned"] is kept
     wrong = await operator.submit(await operator.open(here), f"{here}/policy", allow_unsigned="perhaps")
     assert wrong.status == 422
+
+
+async def test_a_quota_is_kept_and_an_empty_one_follows_the_node(
+    operator: Browser, publisher: FakePublisher, api: Api
+) -> None:
+    source_id = await api.add(publisher)
+    here = f"/sources/{source_id}"
+    node_limit = (await api.get("source-status", sourceId=source_id))["quota"]["plugins"]["limit"]
+    page = await operator.submit(await operator.open(here), f"{here}/quota", plugins="12", megabytes="0")
+    assert "It fills 0 of 12 plugins" in page.text
+    assert page.form(f"{here}/quota").fields.items() >= {("plugins", "12"), ("megabytes", "0")}
+    quota = (await api.get("source-status", sourceId=source_id))["quota"]
+    assert (quota["plugins"]["limit"], quota["bytes"]["limit"]) == (12, None)
+    page = await operator.submit(page, f"{here}/quota", plugins="", megabytes="3")
+    quota = (await api.get("source-status", sourceId=source_id))["quota"]
+    assert (quota["plugins"]["limit"], quota["bytes"]["limit"]) == (node_limit, 3_000_000)
+    assert page.form(f"{here}/quota").fields["megabytes"] == "3"
+    for wrong in ("-1", "1.5", "٣", "1" * 10):
+        assert (await operator.submit(page, f"{here}/quota", plugins=wrong)).status == 422
+
+
+async def test_what_a_source_announces_is_asked_again(operator: Browser, publisher: FakePublisher, api: Api) -> None:
+    source_id = await api.add(publisher)
+    here = f"/sources/{source_id}"
+    publisher.faults["/federation-info"] = faults.status(503)
+    page = await operator.submit(await operator.open(here), f"{here}/update")
+    assert "did not say what it announces" in page.text
+    publisher.faults.clear()
+    publisher.requests.clear()
+    page = await operator.submit(page, f"{here}/update")
+    assert "is up to date" in page.text
+    assert [one.path for one in publisher.requests] == ["/federation-info"]
 
 
 async def test_suspend_and_resume(operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api) -> None:
@@ -189,7 +224,7 @@ async def test_remove_says_what_it_would_do_first(operator: Browser, publisher: 
     assert "1 subscription will end" in ask.text
     assert (await operator.open(here)).status == 200
     page = await operator.submit(ask, f"{here}/remove")
-    assert page.path == "/"
+    assert page.path == "/sources"
     assert "1 plugin no longer offered, 1 subscription ended." in page.text
     assert (await operator.open(here)).status == 404
     assert await api.add(publisher) == source_id

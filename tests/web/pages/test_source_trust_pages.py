@@ -70,7 +70,7 @@ async def test_a_contradiction_is_laid_out_for_the_operator_alone(held: Held, si
     _, first, later = re.split("What came first|What came later", page.text)
     assert '"description": "The first bytes."' in first
     assert f'"description": "Other {HOSTILE} bytes."' in later
-    assert not [tag for tag, _ in page.tags if tag == "script"]
+    assert page.foreign_scripts() == []
     assert f"{here}/lift-gate" in page.links()
     for browser in (held.stranger, held.operator):
         assert Gate.EQUIVOCATION.sentence in (await browser.open(here)).text
@@ -144,3 +144,28 @@ async def test_the_registered_key_is_no_new_one(held: Held, signing: FakePublish
     custody = f"/sources/{source_id}/custody"
     ask = await held.operator.submit(await held.operator.open(custody), custody, public_key=signing.public_key_pem)
     assert (await held.operator.submit(ask, custody)).status == 409
+
+
+async def test_keys_are_told_step_by_step(held: Held, signing: FakePublisherV2) -> None:
+    source_id = await held.register(signing)
+    page = await held.stranger.open(f"/sources/{source_id}")
+    first = signing.release_key.public_key.fingerprint
+    assert f"New root key{signing.root_keys[0].public_key.fingerprint} · the registered key" in page.text
+    assert f"New release key{first}" in page.text
+    signing.revoke_release_key()
+    await held.api.sync(source_id, recheck=True)
+    page = await held.stranger.open(f"/sources/{source_id}")
+    newest = page.text[page.text.index("Key document 2") : page.text.index("Key document 1")]
+    assert f"New release key{signing.release_key.public_key.fingerprint}" in newest
+    assert re.search(rf"Revoked\s*{re.escape(first)}", newest)
+    assert "other hands" not in page.text
+
+
+async def test_strangers_see_that_verifications_held_and_readers_why(held: Held, signing: FakePublisherV2) -> None:
+    source_id = await held.register(signing)
+    stranger, reader = [await one.open(f"/sources/{source_id}") for one in (held.stranger, held.operator)]
+    assert "First verification" in stranger.text
+    assert "First verification" in reader.text
+    checks = [given for tag, given in reader.tags if given.get("class") == "held"]
+    assert checks
+    assert not [given for tag, given in stranger.tags if given.get("class") == "held"]

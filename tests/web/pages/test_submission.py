@@ -14,11 +14,16 @@ POSTS = {
     "/sources/{id}/suspend": "sources:write",
     "/sources/{id}/resume": "sources:write",
     "/sources/{id}/policy": "sources:write",
+    "/sources/{id}/quota": "sources:write",
+    "/sources/{id}/update": "sources:write",
     "/sources/{id}/remove": "sources:write",
     "/sources/{id}/subscribe": "subscriptions:write",
     "/sources/{id}/lift-gate": "sources:write",
     "/sources/{id}/custody": "sources:write",
     "/subscriptions/1/end": "subscriptions:write",
+    "/syncs/retry": "mirror:run",
+    "/keys": "keys:admin",
+    "/keys/4fJ0aP2kQz91/revoke": "keys:admin",
     "/quarantine/1/recheck": "mirror:run",
     "/quarantine/1/drop": "mirror:run",
 }
@@ -116,6 +121,7 @@ async def test_a_subscriber_sees_only_the_forms_it_may_send(
     assert {form.action for form in (await operator.open(f"/sources/{source_id}")).forms} == {
         "/sign-out",
         *(f"/sources/{source_id}/{action}" for action in ("verify", "sync", "suspend", "policy", "subscribe")),
+        *(f"/sources/{source_id}/{action}" for action in ("quota", "update")),
     }
 
 

@@ -17,7 +17,7 @@ from pfn.domain.sync import SyncState
 from pfn.domain.verification import VerificationType
 from pfn.web.pages import words
 from pfn.web.pages.glyph import CENTRES, HUES, draw_glyph
-from pfn.web.pages.text import ago, iso, moment, neutralize, prose, size
+from pfn.web.pages.text import ago, iso, moment, neutralize, prose, say, say_number, size
 
 JOINERS = "\u200c\u200d"
 DAY = 86_400
@@ -138,3 +138,11 @@ def test_a_glyph_closes_its_ring(seed: str) -> None:
     assert 0 <= glyph.hue < HUES
     assert 0 <= glyph.centre < CENTRES
     assert draw_glyph(seed) == glyph
+
+
+def test_values_in_a_sentence_are_text_and_nothing_in_them_hides() -> None:
+    said = say("Remove <bdi>%(source)s</bdi>?", source="<b>\u202e%(x)s")
+    assert said == "Remove <bdi>&lt;b&gt;⟨U+202E⟩%(x)s</bdi>?"
+    many = say_number("%(num)s of %(owner)s", "%(num)s of <i>%(owner)s</i>", 12_000, owner="\u200b<b>")
+    assert many == "12,000 of <i>⟨U+200B⟩&lt;b&gt;</i>"
+    assert say("%(when)s", when=Markup("<time>now</time>")) == "<time>now</time>"

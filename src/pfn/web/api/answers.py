@@ -266,8 +266,8 @@ def show_release(release: Release, address: str, log: LogStanding) -> Json:
     }
 
 
-def show_plugin(plugin: Plugin, address: str, log: LogStanding) -> Json:
-    """Give a row of ``/federation/plugins``."""
+def show_plugin(plugin: Plugin, address: str, log: LogStanding, composer: str | None) -> Json:
+    """Give a row of ``/federation/plugins``; ``composer`` is the plugin's name there, where it has one."""
     newest = plugin.newest
     versions = {release.version: show_release(release, address, log) for release in plugin.releases}
     header = newest.facts.get("header")
@@ -286,6 +286,7 @@ def show_plugin(plugin: Plugin, address: str, log: LogStanding) -> Json:
         "trust_score": round(plugin.trust_score, 4),
         "updated_at": plugin.updated_at,
         "download_url": versions[newest.version]["download_url"],
+        "composer": composer,
         "versions": list(versions.values()),
     }
 

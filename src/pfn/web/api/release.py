@@ -2,7 +2,6 @@
 
 import base64
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -11,13 +10,13 @@ from pfn.domain.release import SignatureLevel
 from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
 from pfn.web.api.answers import show_plugin, show_verdict
-from pfn.web.file import send_file
+from pfn.web.headers import PUBLIC
 from pfn.web.strict_route import StrictRoute
 from pfn.web.validator import make_etag, not_modified
+from pfn.web.zip import send_release
 
 router = APIRouter(prefix="/federation", tags=["Plugins"], route_class=StrictRoute)
 
-PUBLIC = {"Access-Control-Allow-Origin": "*"}
 Text = Annotated[str | None, Query(max_length=400)]
 Required = Annotated[str, Query(max_length=400)]
 
@@ -30,6 +29,7 @@ async def list_plugins(
     tag: Text = None,
     author: Text = None,
     source: Text = None,
+    level: Annotated[SignatureLevel | None, Query(description="Of the newest release, at least.")] = None,
     sort: PluginSort = PluginSort.UPDATED,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=8_000)] = None,
@@ -42,9 +42,13 @@ async def list_plugins(
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
     page = await node.releases.list_plugins(
-        PluginQuery(q=q, tag=tag, author=author, source=source, sort=sort, limit=limit, cursor=cursor)
+        PluginQuery(q=q, tag=tag, author=author, source=source, level=level, sort=sort, limit=limit, cursor=cursor)
     )
-    plugins = [show_plugin(plugin, node.address, log) for plugin in page.plugins]
+    names = await node.composer.names_of([(plugin.source_id, plugin.plugin_id) for plugin in page.plugins])
+    plugins = [
+        show_plugin(plugin, node.address, log, names.get((plugin.source_id, plugin.plugin_id)))
+        for plugin in page.plugins
+    ]
     return JSONResponse({"plugins": plugins, "next": page.next}, headers=headers)
 
 
@@ -52,24 +56,8 @@ async def list_plugins(
 @router.get("/download", response_class=Response)
 async def download(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
     """Give the publisher's exact bytes; the newest version where none is named. Takes ``Range``."""
-    _, release = await node.releases.find(source, plugin, version)
-    path = await node.releases.open(release)
-    headers = {
-        **PUBLIC,
-        "ETag": f'"{release.blob.sha256}"',
-        "Content-Type": "application/zip",
-        "Content-Disposition": f'attachment; filename="{release.plugin_id}.zip"',
-        "X-Content-Type-Options": "nosniff",
-        "X-Pfn-Version": release.version,
-        "X-Pfn-Signature-Level": release.level.value,
-        # A named version never changes; the newest one does.
-        "Cache-Control": "public, max-age=300" if version is None else "public, max-age=31536000, immutable",
-    }
-    if release.level is SignatureLevel.ARTIFACT and release.signature is not None:
-        headers["X-Content-Signature"] = release.signature.signature
-    if release.yank_reason is not None:
-        headers["X-Pfn-Yanked"] = quote(release.yank_reason, safe=" ,.;:()'-")
-    return await send_file(request, path, release.blob.size, headers)
+    found = await node.releases.find_download(source, plugin, version)
+    return send_release(request, node, found, named=version is not None, moves=False)
 
 
 @router.get("/statement", response_class=Response)

@@ -1,4 +1,4 @@
-"""The activity: what happened on this node, newest first, for whoever may read it through the API."""
+"""The activity: what happened on this node, newest first: to everyone what is public, to operators all of it."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,13 +7,10 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
-from pfn.domain.access import Scope
 from pfn.domain.activity import ActivityFilter, ActivityType
-from pfn.services.access import require
 from pfn.web.access import Node
-from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.template import render
-from pfn.web.pages.viewer import Seen
+from pfn.web.pages.viewer import Reading
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,7 +24,7 @@ Name = Filled[Annotated[str, Field(max_length=400)]]
 async def show_activity(
     request: Request,
     node: Node,
-    viewer: Seen,
+    viewer: Reading,
     kind: Filled[ActivityType] = None,
     source: Name = None,
     plugin: Name = None,
@@ -38,25 +35,25 @@ async def show_activity(
 ) -> Response:
     """Show one page of the activity; ``first`` and ``last`` are days, in UTC, both included.
 
-    Raises PfnError: ``key_required``, ``scope_missing``.
+    Raises PfnError: ``key_required``, ``scope_missing`` where private events are asked for by who may not see them.
     """
-    grant = require_viewer(viewer)
-    require(grant, Scope.SOURCES_READ)
     wanted = ActivityFilter(
         kinds=frozenset({kind} if kind else ()),
         source_id=source,
         plugin_id=plugin,
-        since=_begin(first),
-        until=_begin(last, days_later=1),
+        since=begin_day(first),
+        until=begin_day(last, days_later=1),
         private=True if private else None,
     )
-    page = await node.activities.list(grant, wanted, before=before)
+    page = await node.activities.list(viewer.grant, wanted, before=before)
     of = {"kind": kind, "source": source, "plugin": plugin}
     asked = of | {"first": first, "last": last, "private": "yes" if private else None}
-    return render(request, viewer, "activity.html", activity=page, before=before, asked=_set(asked), feed=_set(of))
+    return render(
+        request, viewer, "activity.html", activity=page, before=before, asked=keep_set(asked), feed=keep_set(of)
+    )
 
 
-def _begin(day: date | None, *, days_later: int = 0) -> int | None:
+def begin_day(day: date | None, *, days_later: int = 0) -> int | None:
     """Give when a day begins, in Unix seconds."""
     if day is None:
         return None
@@ -67,5 +64,6 @@ def _begin(day: date | None, *, days_later: int = 0) -> int | None:
         return None
 
 
-def _set(given: Mapping[str, object]) -> dict[str, str]:
+def keep_set(given: Mapping[str, object]) -> dict[str, str]:
+    """Give what of an address was filled in, to ask for the same again."""
     return {name: str(value) for name, value in given.items() if value}

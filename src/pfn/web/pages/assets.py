@@ -10,7 +10,7 @@ from pfn.protocol.errors import Code, PfnError
 
 router = APIRouter(include_in_schema=False)
 
-_TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)

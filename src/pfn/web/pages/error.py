@@ -8,31 +8,35 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
 
+from pfn.web.pages import words
+from pfn.web.pages.language import N_, Words
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Viewer, recognize_viewer
 from pfn.web.problem import ProblemResponse
 
-_FOR_PROGRAMS = ("/federation", "/openapi.json")
-_TO_DO = {
-    "key_required": "Sign in with an API key of this node, then try again.",
-    "key_unknown": "Sign in again with a key that is still valid.",
-    "scope_missing": "Sign in with a key that has this scope, or ask the operator for one.",
-    "csrf_failed": "Go back, reload the page and send the form again. If that does not help, sign in again.",
-    "invalid_field": "Go back, correct the field and send the form again.",
-    "not_found": "Check the address, or start from the first page.",
-    "source_unknown": "It may have been removed. The first page lists the sources there are.",
-    "plugin_unknown": "It may have been withdrawn. Search for it on the first page.",
-    "release_unknown": "The plugin's page lists the versions there are.",
-    "source_not_verified": "Open the source's page, verify it, and try again.",
-    "release_yanked": "A yanked version can still be had by its number; the plugin's page tells how.",
-    "release_blocked": "The plugin's page lists the other versions.",
-    "quarantine_unknown": "It may have been let go in the meantime; the quarantine's page shows what is left.",
-    "source_gated": "Look at the evidence on the source's page, then decide.",
-    "source_suspended": "The operator can resume the source on its page.",
-    "wrong_state": "Reload its page: its state may have changed in the meantime.",
-    "webhook_unknown": "It may have been removed. The page of webhooks lists those there are.",
-    "internal": "Try again. If it happens again, tell the operator the number above.",
-}
+_FOR_PROGRAMS = ("/federation", "/openapi.json", "/puc/", "/mpp/")
+_TO_DO = Words(
+    {
+        "key_required": N_("Sign in with an API key of this node, then try again."),
+        "key_unknown": N_("Sign in again with a key that is still valid."),
+        "scope_missing": N_("Sign in with a key that has this scope, or ask the operator for one."),
+        "csrf_failed": N_("Go back, reload the page and send the form again. If that does not help, sign in again."),
+        "invalid_field": N_("Go back, correct the field and send the form again."),
+        "not_found": N_("Check the address, or start from the first page."),
+        "source_unknown": N_("It may have been removed. The first page lists the sources there are."),
+        "plugin_unknown": N_("It may have been withdrawn. Search for it on the first page."),
+        "release_unknown": N_("The plugin's page lists the versions there are."),
+        "source_not_verified": N_("Open the source's page, verify it, and try again."),
+        "release_yanked": N_("A yanked version can still be had by its number; the plugin's page tells how."),
+        "release_blocked": N_("The plugin's page lists the other versions."),
+        "quarantine_unknown": N_("It may have been let go in the meantime; the quarantine's page shows what is left."),
+        "source_gated": N_("Look at the evidence on the source's page, then decide."),
+        "source_suspended": N_("The operator can resume the source on its page."),
+        "wrong_state": N_("Reload its page: its state may have changed in the meantime."),
+        "webhook_unknown": N_("It may have been removed. The page of webhooks lists those there are."),
+        "internal": N_("Try again. If it happens again, tell the operator the number above."),
+    }
+)
 
 Handler = Callable[[Request, Exception], Awaitable[ProblemResponse]]
 
@@ -67,6 +71,7 @@ async def _show(request: Request, problem: ProblemResponse) -> Response:
         "error.html",
         problem.status_code,
         problem=told,
+        title=words.REASON.get(told["code"], told["title"]),
         to_do=_TO_DO.get(told["code"]),
         back=_page_of(request),
         signs_in=told["code"] in {"key_required", "key_unknown"},

@@ -13,6 +13,7 @@ from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.errors import PfnError
 from pfn.protocol.strict_json import parse_json
 from pfn.storage.signed_document import Evidence
+from pfn.web.pages.language import gettext, ngettext
 
 _SHORT = 60
 _AROUND = 3
@@ -46,8 +47,19 @@ class Exhibit:
 
 def exhibit(evidence: Evidence) -> Exhibit:
     """Lay both sides of a piece of evidence out for comparison."""
-    first, second = _unpack(evidence.first), _unpack(evidence.second)
-    return Exhibit(evidence, (_compare(first, second), _compare(second, first)))
+    return Exhibit(evidence, lay_out(evidence.first, evidence.second))
+
+
+def lay_out(first: bytes, second: bytes) -> tuple[Side, Side]:
+    """Unpack two things and mark what only one of them says."""
+    one, other = _unpack(first), _unpack(second)
+    return _compare(one, other), _compare(other, one)
+
+
+def unpack(content: bytes) -> Side:
+    """Lay out one document that nothing is compared with."""
+    kind, signers, texts = _unpack(content)
+    return Side(kind, signers, _cut([Line(text) for text in texts]))
 
 
 def _unpack(content: bytes) -> tuple[str, tuple[str, ...], list[str]]:
@@ -91,7 +103,7 @@ def _fold(lines: Sequence[Line]) -> list[Line]:
 
 
 def _alike(number: int) -> Line:
-    return Line(f"⋯ {number} lines that both have")
+    return Line(ngettext("⋯ %(num)s line that both have", "⋯ %(num)s lines that both have", number))
 
 
 def _cut(lines: Collection[Line]) -> list[Line]:
@@ -102,6 +114,6 @@ def _cut(lines: Collection[Line]) -> list[Line]:
         kept.append(Line(line.text[:room], line.differs))
         room -= len(line.text)
         if room <= 0:
-            kept.append(Line("⋯ cut here"))
+            kept.append(Line(gettext("⋯ cut here")))
             break
     return kept

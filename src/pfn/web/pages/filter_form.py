@@ -20,6 +20,11 @@ def read_fields(form: Submission) -> dict[str, str]:
     return {name: form.text(name, longest=_LONGEST_LIST) for name in _FIELDS}
 
 
+def read_query(query: Mapping[str, str]) -> dict[str, str]:
+    """Give what an address says of the fields, cut where it is too long to be typed."""
+    return {name: query.get(name, "").strip()[:_LONGEST_LIST] for name in _FIELDS}
+
+
 def write_fields(filters: Filters) -> dict[str, str]:
     """Give what would have to be typed for these filters."""
     return {

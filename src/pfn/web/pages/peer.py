@@ -6,21 +6,39 @@ from fastapi import APIRouter, Path, Request, Response
 
 from pfn.domain.access import Scope
 from pfn.services.access import require
+from pfn.storage.peer import Proposal
 from pfn.web.access import Node
+from pfn.web.pages.peer_form import Given
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)
 
+_PROPOSED = 50
 PeerId = Annotated[int, Path(ge=1, le=2**31)]
 
 
 @router.get("/peers")
 async def show_peers(request: Request, node: Node, viewer: Seen) -> Response:
-    """Show every peer, and who wants to be one. Raises PfnError: ``key_required``, ``scope_missing``."""
+    """Show every peer, who wants to be one, what they propose, and who witnesses the log.
+
+    Raises PfnError: ``key_required``, ``scope_missing``.
+    """
     require(require_viewer(viewer), Scope.SOURCES_READ)
-    return render(request, viewer, "peers.html", peers=await node.peers.list())
+    proposed: dict[str, list[Proposal]] = {}
+    for one in await node.proposals.list():
+        proposed.setdefault(one.source_id, []).append(one)
+    return render(
+        request,
+        viewer,
+        "peers.html",
+        peers=await node.peers.list(),
+        proposed=list(proposed.items())[:_PROPOSED],
+        more=max(0, len(proposed) - _PROPOSED),
+        standing=await node.log.standing(),
+        given=Given(),
+    )
 
 
 @router.get("/peers/{peer_id}")

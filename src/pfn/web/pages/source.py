@@ -1,7 +1,8 @@
 """One source: its status and why, its trust with every term, its plugins; to readers also its histories.
 
-Everyone sees what a download should be judged by: status, trust, key, what its signatures cover. Histories, reasons
-and failures are for whoever may read them through the API, the evidence against it for operators.
+Everyone sees what a download should be judged by: status, trust and health with their histories, keys, whether its
+verifications held, what its signatures cover. Reasons and failures are for whoever may read them through the API, the
+evidence against it for operators.
 """
 
 import asyncio
@@ -18,8 +19,10 @@ from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
 from pfn.web.pages.evidence import Exhibit, exhibit
 from pfn.web.pages.filter_form import write_fields
+from pfn.web.pages.source_charts import chart_health, chart_response, chart_trust
+from pfn.web.pages.source_quota import MEGABYTE
 from pfn.web.pages.template import render
-from pfn.web.pages.viewer import Seen
+from pfn.web.pages.viewer import Reading
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,7 +31,7 @@ _EXHIBITS = 5
 
 
 @router.get("/sources/{source_id}")
-async def show_source(source_id: str, request: Request, node: Node, viewer: Seen) -> Response:
+async def show_source(source_id: str, request: Request, node: Node, viewer: Reading) -> Response:
     """Show a source. Raises PfnError (``source_unknown``)."""
     report = await node.sources.report(source_id)
     plugins = await node.releases.list_plugins(PluginQuery(source=source_id, sort=PluginSort.NAME, limit=_PLUGINS))
@@ -49,6 +52,10 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
         running=next((sync for sync in report.syncs if sync.state is SyncState.RUNNING), None),
         source=report.overview.source,
         fingerprint=parse_public_key(report.overview.source.public_key).fingerprint,
+        key_steps=await node.statements.key_history(source_id),
+        trust_chart=chart_trust(report),
+        health_chart=chart_health(report.health),
+        response_chart=chart_response(report.health),
         page=plugins,
         subscriptions=subscriptions,
         own=own,
@@ -56,6 +63,8 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Seen
         exhibits=exhibits,
         evidence_count=found,
         quarantined=quarantined,
+        quota=await node.quotas.measure(source_id) if viewer.is_operator else None,
+        megabyte=MEGABYTE,
     )
 
 

@@ -13,6 +13,7 @@ from pfn.services.access import require
 from pfn.services.source import SourceOverview
 from pfn.web.access import Node, Tasks
 from pfn.web.links import source_path
+from pfn.web.pages.language import gettext
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToWrite
@@ -57,12 +58,13 @@ async def reset_custody(source_id: str, request: Request, node: Node, tasks: Tas
     work = node.verifications.verify_now_if_due(source_id)
     verification = await wait_briefly(tasks, f"verify {source_id}", work)
     if verification is None:
-        outcome = "Its verification goes on."
+        outcome = gettext("Its verification goes on.")
     elif verification.result is VerificationResult.SUCCESS:
-        outcome = "It proved that it holds the new key."
+        outcome = gettext("It proved that it holds the new key.")
     else:
-        outcome = f"It did not prove the new key: {verification.details}"
-    return go_to(source_path(source_id), node, f"{source_id} has a new key. {outcome}")
+        outcome = gettext("It did not prove the new key: %(why)s", why=verification.details)
+    note = gettext("%(source)s has a new key. %(outcome)s", source=source_id, outcome=outcome)
+    return go_to(source_path(source_id), node, note)
 
 
 def _ask_key(

@@ -7,6 +7,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.services.access import require
 from pfn.web.access import Node
 from pfn.web.links import source_path
+from pfn.web.pages.language import gettext
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToWrite
 from pfn.web.pages.template import go_to, render
@@ -31,5 +32,8 @@ async def show_lift_gate(source_id: str, request: Request, node: Node, viewer: S
 async def lift_gate(source_id: str, node: Node, form: ToWrite) -> Response:
     """Lift it. Raises PfnError: ``source_unknown``, ``wrong_state``."""
     await node.sources.lift_gates(form.grant.key_id, source_id)
-    note = f"The gate of {source_id} is lifted; the next sync takes new releases again. The evidence stays on record."
+    note = gettext(
+        "The gate of %(source)s is lifted; the next sync takes new releases again. The evidence stays on record.",
+        source=source_id,
+    )
     return go_to(source_path(source_id), node, note)

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from pfn.domain.access import Scope
 from pfn.services.access import require
 from pfn.web.access import Node
+from pfn.web.pages.language import gettext, ngettext
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToWrite
 from pfn.web.pages.template import go_to, render
@@ -27,9 +28,13 @@ async def remove_source(source_id: str, node: Node, form: ToWrite) -> Response:
     """Remove. Raises PfnError (``source_unknown``)."""
     purge = form.text("purge") == "yes"
     removal = await node.sources.remove(form.grant.key_id, source_id, purge=purge)
-    deleted = f" {count(removal.releases_deleted, 'release')} deleted for good." if purge else ""
-    note = (
-        f"{source_id} is removed. {count(removal.plugins_withdrawn, 'plugin')} no longer offered, "
-        f"{count(removal.subscriptions_ended, 'subscription')} ended.{deleted}"
+    note = gettext(
+        "%(source)s is removed. %(plugins)s no longer offered, %(subscriptions)s ended.",
+        source=source_id,
+        plugins=count(removal.plugins_withdrawn, "plugin"),
+        subscriptions=count(removal.subscriptions_ended, "subscription"),
     )
-    return go_to("/", node, note)
+    if purge:
+        many = removal.releases_deleted
+        note += " " + ngettext("%(num)s release deleted for good.", "%(num)s releases deleted for good.", many)
+    return go_to("/sources", node, note)

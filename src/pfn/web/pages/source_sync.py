@@ -6,6 +6,7 @@ from pfn.domain.sync import Sync
 from pfn.services.sync import SyncOutcome
 from pfn.web.access import Node, Tasks
 from pfn.web.links import source_path
+from pfn.web.pages.language import gettext, ngettext
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.submission import ToMirror
 from pfn.web.pages.template import go_to
@@ -19,18 +20,26 @@ async def sync_source(source_id: str, node: Node, tasks: Tasks, form: ToMirror) 
     del form
     begun = await node.syncs.begin(source_id)
     if begun.lease is None:
-        return go_to(source_path(source_id), node, "A sync is running already; this page shows how far it is.")
+        note = gettext("A sync is running already; this page shows how far it is.")
+        return go_to(source_path(source_id), node, note)
     outcome = await wait_briefly(tasks, f"sync {source_id}", node.syncs.run(begun.sync, begun.lease))
     return go_to(source_path(source_id), node, describe_sync(outcome))
 
 
 def describe_sync(outcome: SyncOutcome | None) -> str:
     """Say what a sync did."""
-    return "The sync is running; this page shows how far it is." if outcome is None else _sum_up(outcome.sync)
+    return gettext("The sync is running; this page shows how far it is.") if outcome is None else _sum_up(outcome.sync)
 
 
 def _sum_up(sync: Sync) -> str:
     if sync.code is not None:
-        return f"The sync failed: {sync.detail}"
-    held = f" {sync.failed} were not taken; the reasons are below." if sync.failed else ""
-    return f"Synced: {sync.mirrored} of {sync.total} listed plugins are newly mirrored.{held}"
+        return gettext("The sync failed: %(why)s", why=sync.detail)
+    done = gettext(
+        "Synced: %(mirrored)s of %(total)s listed plugins are newly mirrored.", mirrored=sync.mirrored, total=sync.total
+    )
+    if not sync.failed:
+        return done
+    held = ngettext(
+        "%(num)s was not taken; the reason is below.", "%(num)s were not taken; the reasons are below.", sync.failed
+    )
+    return f"{done} {held}"

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from pfn.domain.verification import VerificationResult, VerificationType
 from pfn.web.access import Node, Tasks
 from pfn.web.links import source_path
+from pfn.web.pages.language import gettext
 from pfn.web.pages.patience import wait_briefly
 from pfn.web.pages.submission import ToVerify
 from pfn.web.pages.template import go_to
@@ -18,9 +19,9 @@ async def verify_source(source_id: str, node: Node, tasks: Tasks, form: ToVerify
     work = node.verifications.verify(source_id, VerificationType.MANUAL, form.grant.key_id)
     verification = await wait_briefly(tasks, f"verify {source_id}", work)
     if verification is None:
-        note = "The verification takes its time; reload the page to see how it ends."
+        note = gettext("The verification takes its time; reload the page to see how it ends.")
     elif verification.result is VerificationResult.SUCCESS:
-        note = f"Verified: {verification.details}"
+        note = gettext("Verified: %(how)s", how=verification.details)
     else:
-        note = f"The verification failed: {verification.details}"
+        note = gettext("The verification failed: %(why)s", why=verification.details)
     return go_to(source_path(source_id), node, note)

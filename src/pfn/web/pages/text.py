@@ -1,13 +1,25 @@
 """Text for pages: strangers' text made harmless to look at; times, sizes and numbers as people read them.
 
 Escaping is the template engine's. What it leaves, characters that hide or reorder what is around them, becomes
-visible here: ``neutralize`` sees every value a template prints.
+visible here: ``neutralize`` sees every value a template prints, within sentences too.
 """
 
 import re
 from datetime import UTC, datetime
 
+from babel.dates import format_datetime
 from markupsafe import Markup, escape
+
+from pfn.web.pages.language import (
+    NN_,
+    current_locale,
+    gettext,
+    ngettext,
+    number,
+    show_values,
+    translate,
+    translate_number,
+)
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _LONG_AGO = 30 * _DAY
@@ -21,12 +33,47 @@ _HIDDEN = re.compile(
 )
 _CODE = re.compile(r"``(.+?)``|`(.+?)`")
 
+_NOUNS = {
+    "byte": NN_("%(num)s byte", "%(num)s bytes"),
+    "listed plugin": NN_("%(num)s listed plugin", "%(num)s listed plugins"),
+    "plugin": NN_("%(num)s plugin", "%(num)s plugins"),
+    "release": NN_("%(num)s release", "%(num)s releases"),
+    "source": NN_("%(num)s source", "%(num)s sources"),
+    "subscriber": NN_("%(num)s subscriber", "%(num)s subscribers"),
+    "subscription": NN_("%(num)s subscription", "%(num)s subscriptions"),
+    "version": NN_("%(num)s version", "%(num)s versions"),
+}
+_AGO = {
+    "day": NN_("%(num)s day ago", "%(num)s days ago"),
+    "hour": NN_("%(num)s hour ago", "%(num)s hours ago"),
+    "minute": NN_("%(num)s minute ago", "%(num)s minutes ago"),
+}
+_AHEAD = {
+    "day": NN_("in %(num)s day", "in %(num)s days"),
+    "hour": NN_("in %(num)s hour", "in %(num)s hours"),
+    "minute": NN_("in %(num)s minute", "in %(num)s minutes"),
+}
+
 
 def neutralize(value: object) -> object:
     """Write each hidden character of a string as its number, ``⟨U+202E⟩``; leave everything else as it is."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
+
+
+def say(text: str, **values: object) -> Markup:
+    """Say a text of the catalogue, which may hold tags, in a page; the values in it are made harmless."""
+    return Markup(translate(text)) % _harmless(values)  # noqa: S704  # our own text; values are escaped
+
+
+def say_number(one: str, many: str, num: int, **values: object) -> Markup:
+    """Say a text that depends on a number in a page."""
+    return Markup(translate_number(one, many, num)) % _harmless({"num": num, **values})  # noqa: S704
+
+
+def _harmless(values: dict[str, object]) -> dict[str, object]:
+    return {name: neutralize(value) for name, value in show_values(values).items()}
 
 
 def iso(seconds: float) -> str:
@@ -36,37 +83,46 @@ def iso(seconds: float) -> str:
 
 def moment(seconds: float) -> str:
     """Write a Unix time in full: ``4 May 2026, 14:03 UTC``."""
-    when = datetime.fromtimestamp(seconds, UTC)
-    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+    # A pattern for dates, as in Unicode's CLDR: the day, the month's name, the year, hours and minutes.
+    return _write(seconds, gettext("d MMMM y, HH:mm 'UTC'"))
+
+
+def day(seconds: float) -> str:
+    """Write the day of a Unix time: ``4 May 2026``, in UTC."""
+    return _write(seconds, gettext("d MMM y"))
+
+
+def _write(seconds: float, pattern: str) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), pattern, locale=current_locale())
 
 
 def ago(seconds: float, now: float) -> str:
     """Write how long ago a Unix time was, or in how long it will be; the date where that is far."""
     distance = abs(now - seconds)
     if distance > _LONG_AGO:
-        when = datetime.fromtimestamp(seconds, UTC)
-        return f"{when.day} {when:%b %Y}"
+        return day(seconds)
     if distance < _MINUTE:
-        return "just now" if seconds <= now else "in a moment"
+        return gettext("just now") if seconds <= now else gettext("in a moment")
     for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
         if distance >= unit:
-            said = count(int(distance // unit), name)
-            return f"{said} ago" if seconds < now else f"in {said}"
+            one, many = (_AGO if seconds < now else _AHEAD)[name]
+            return ngettext(one, many, int(distance // unit))
     raise AssertionError  # the shortest unit is shorter than the distance
 
 
-def size(number: int) -> str:
+def size(octets: int) -> str:
     """Write a number of bytes."""
-    if number < _KILO:
-        return count(number, "byte")
-    if number < _KILO**2:
-        return f"{number / _KILO:.1f} kB"
-    return f"{number / _KILO**2:.1f} MB"
+    if octets < _KILO:
+        return count(octets, "byte")
+    for power, unit in ((2, "kB"), (3, "MB")):
+        if octets < _KILO**power:
+            return f"{number(octets / _KILO ** (power - 1), 1)} {unit}"
+    return f"{number(octets / _KILO**3, 1)} GB"
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(num: int, noun: str) -> str:
+    """Write a number with its noun, one of those known here, as it stands alone."""
+    return ngettext(*_NOUNS[noun], num)
 
 
 def prose(text: str) -> Markup:

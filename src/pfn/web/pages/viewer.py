@@ -10,22 +10,27 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from pfn.domain.access import Grant, Scope
+from pfn.protocol.errors import Code, PfnError
 from pfn.services.node import Services
 from pfn.services.session import SignedIn
+from pfn.storage.attention import Attention
 from pfn.web.access import get_services
 
 SESSION = "pfn"
+
+
+_NOTHING = Attention()
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Somebody, signed in or not.
 
-    Operators are told on every page how much is ``quarantined``, and why the log is ``halted`` if it is.
+    Operators are told on every page how much ``waits`` for them, and why the log is ``halted`` if it is.
     """
 
     session: SignedIn | None = None
-    quarantined: int = 0
+    waits: Attention = _NOTHING
     halted: str | None = None
 
     @property
@@ -84,7 +89,18 @@ async def recognize_viewer(request: Request) -> Viewer:
         request.state.key_id = viewer.grant.key_id
     if not viewer.is_operator:
         return viewer
-    return replace(viewer, quarantined=await node.quarantine.count(), halted=await node.log.halted())
+    return replace(viewer, waits=await node.attention.count(), halted=await node.log.halted())
+
+
+async def recognize_reader(viewer: Annotated[Viewer, Depends(recognize_viewer)], request: Request) -> Viewer:
+    """Give the viewer of a page that is for everyone, unless the catalogue is closed: then for who is signed in.
+
+    Raises PfnError (``key_required``).
+    """
+    if viewer.grant is None and not get_services(request).open_catalogue:
+        raise PfnError(Code.KEY_REQUIRED, "This node shows what it holds only to people with an API key of it.")
+    return viewer
 
 
 Seen = Annotated[Viewer, Depends(recognize_viewer)]
+Reading = Annotated[Viewer, Depends(recognize_reader)]

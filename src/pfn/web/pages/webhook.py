@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BeforeValidator
 
 from pfn.domain.delivery import DeliveryState
 from pfn.web.access import Node
@@ -13,6 +14,8 @@ from pfn.web.pages.viewer import Seen
 router = APIRouter(include_in_schema=False)
 
 WebhookId = Annotated[int, Path(ge=1, le=2**31)]
+# An address may have it empty too.
+State = Annotated[DeliveryState | None, BeforeValidator(lambda given: given or None)]
 
 
 @router.get("/webhooks")
@@ -29,11 +32,15 @@ async def show_webhook(
     node: Node,
     viewer: Seen,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    state: State = None,
 ) -> Response:
-    """Show one and a page of its log. Raises PfnError: ``key_required``, ``scope_missing``, ``webhook_unknown``."""
+    """Show one and a page of its log, of messages in one state alone where it is named.
+
+    Raises PfnError: ``key_required``, ``scope_missing``, ``webhook_unknown``.
+    """
     grant = require_viewer(viewer)
     overview = await node.webhooks.get(grant, webhook_id)
-    log = await node.webhooks.list_deliveries(grant, webhook_id, limit=50, before=before)
+    log = await node.webhooks.list_deliveries(grant, webhook_id, limit=50, before=before, state=state)
     return render(
         request,
         viewer,
@@ -42,5 +49,6 @@ async def show_webhook(
         counts=overview.counts,
         log=log,
         before=before,
+        asked=state,
         State=DeliveryState,
     )

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from pfn.domain.delivery import DeliveryState
 from pfn.web.access import Node
+from pfn.web.pages.language import gettext
 from pfn.web.pages.sign_in import require_viewer
 from pfn.web.pages.submission import ToSubscribe
 from pfn.web.pages.template import go_to, render
@@ -25,4 +26,4 @@ async def show_remove_webhook(webhook_id: WebhookId, request: Request, node: Nod
 async def remove_webhook(webhook_id: WebhookId, node: Node, form: ToSubscribe) -> Response:
     """Remove. Raises PfnError (``webhook_unknown``)."""
     removed = await node.webhooks.remove(form.grant, webhook_id)
-    return go_to("/webhooks", node, f"The webhook to {removed.host} is removed.")
+    return go_to("/webhooks", node, gettext("The webhook to %(host)s is removed.", host=removed.host))

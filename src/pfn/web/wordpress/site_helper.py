@@ -19,7 +19,7 @@ from pfn.web.access import Node
 from pfn.web.headers import PUBLIC
 from pfn.web.wordpress.cards import make_card
 from pfn.wordpress.php_literal import write_php
-from pfn.wordpress.plugin_info import list_plugins
+from pfn.wordpress.plugin_info import show_card
 from pfn.wordpress.slug import is_slug
 
 router = APIRouter(prefix="/wordpress", tags=["WordPress"])
@@ -74,7 +74,7 @@ async def describe_plugins(node: Node, plugins: Slugs) -> JSONResponse:
             "level": offered.offer.level,
             "trust": offered.trust_score,
             "keys": list(one.keys),
-            "card": list_plugins([card], page=1, pages=1, results=1)["plugins"][0],
+            "card": show_card(card),
         }
     return JSONResponse({"plugins": shown}, headers={**PUBLIC, "Cache-Control": "public, max-age=60"})
 
