@@ -40,6 +40,8 @@ from pfn.testing.publisher_v2 import FakePublisherV2
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = 86_400
+# What passed since the last thing happened.
+SINCE_THEN = 3 * 3600
 
 MENUS = "Sorts the admin menu and hides what nobody needs."
 FORMS = "Contact forms that keep nothing of what visitors write."
@@ -70,15 +72,27 @@ CONSOLE_PAGES = {
     "plugin-verify": "/plugins/{plugin}/verify",
     "syncs": "/syncs",
     "quarantine": "/quarantine",
+    "quarantine-item": "/quarantine/{item}",
     "quarantine-drop": "/quarantine/{item}/drop",
+    "conflicts": "/conflicts",
+    "conflict": "/conflicts/{conflict}",
+    "subscriptions": "/subscriptions",
+    "subscribe": "/subscriptions/new?source={source}&tags=reading",
+    "subscription": "/subscriptions/{subscription}",
+    "subscription-end": "/subscriptions/{subscription}/end",
     "slugs": "/slugs",
     "slug": "/slugs/image-dates",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/{webhook}",
+    "webhook-add": "/webhooks/add",
+    "webhook-change": "/webhooks/{webhook}/change",
+    "webhook-rotate": "/webhooks/{webhook}/rotate",
     "webhook-remove": "/webhooks/{webhook}/remove",
     "peers": "/peers",
     "peer": "/peers/{peer}",
+    "peer-policy": "/peers/{peer}/policy",
     "peer-remove": "/peers/{peer}/remove",
+    "log": "/log",
     "keys": "/keys",
     "key-revoke": "/keys/{key}/revoke",
     "audit": "/audit",
@@ -125,7 +139,7 @@ class Publishers:
 @asynccontextmanager
 async def open_lived_node(folder: Path, *, days: int) -> AsyncIterator[ServedNode]:
     """Run a node on an empty folder that has lived for so many days, at least eight, until the block ends."""
-    clock = Time(float(int(time.time()) - days * DAY))
+    clock = Time(float(int(time.time()) - days * DAY - SINCE_THEN))
     async with AsyncExitStack() as stack:
         publishers = Publishers(
             await stack.enter_async_context(FakePublisherV2("ada", now=int(clock()))),
@@ -168,11 +182,15 @@ async def list_pages(node: ServedNode) -> dict[str, str]:
     keys = await node.services.access.list(MASTER)
     webhooks = await node.services.webhooks.list(MASTER)
     peers = await node.services.peers.list()
+    conflict = (await node.services.conflicts.list()).conflicts[0]
+    subscriptions = await node.services.subscriptions.page(MASTER)
     ids = {
         "item": items[0].id,
         "key": keys[0].id,
         "webhook": webhooks[0].webhook.id,
         "peer": peers[0].id,
+        "conflict": f"{conflict.source_id}/{conflict.digest}",
+        "subscription": subscriptions.subscriptions[0].id,
         "source": SOURCE,
         "gated": f"studio@{BOREAL}",
         "plugin": f"{SOURCE}/plain-reading-time",
@@ -253,12 +271,14 @@ async def _live(node: ServedNode, publishers: Publishers, peer: FakePeer, days: 
             publish(ada, later[days - day])
         if day == days - 1:
             trouble(boreal, kite)
+        if day == days:
+            contradict(boreal)
         for source_id in sources:
             await services.verifications.verify(source_id, VerificationType.PERIODIC, "node")
             await services.health.probe(source_id)
             if day % 7 == 0 or day > days - len(later):
                 await services.syncs.run_now(source_id)
-    clock.now += 3 * 3600
+    clock.now += SINCE_THEN
 
 
 async def _register(services: Services, publisher: FakePublisher) -> str:
@@ -307,3 +327,8 @@ def trouble(boreal: FakePublisher, kite: FakePublisher) -> None:
     whole = kite.add_plugin("wind-forms", "1.5.0", description=FORMS, tags=("forms",))
     kite.replace_zip("wind-forms", "1.5.0", whole[:-40])
     kite.add_plugin("image-dates", "3.0.0", description="Dates below images.", tags=("images",))
+
+
+def contradict(boreal: FakePublisher) -> None:
+    """Have one version signed a second time, with other bytes."""
+    boreal.add_plugin("image-dates", "0.9.0", description="Shows where a photograph was taken.", tags=("images",))

@@ -24,8 +24,11 @@ PAGES = (
     ),
     *("/sources/{id}", "/sources/{id}/remove", "/plugins/{id}/hello", "/plugins/{id}/hello/verify"),
     *("/sources/{id}/lift-gate", "/sources/{id}/custody", "/quarantine", "/quarantine/{item}/drop"),
+    *("/quarantine/{item}", "/conflicts", "/conflicts/{id}/{digest}"),
+    *("/subscriptions", "/subscriptions/new?source={id}&tags=none", "/subscriptions/{own}", "/subscriptions/{own}/end"),
     *("/webhooks", "/webhooks/{webhook}", "/webhooks/{webhook}/remove"),
-    *("/about", "/peers", "/slugs"),
+    *("/webhooks/add", "/webhooks/{webhook}/change", "/webhooks/{webhook}/rotate"),
+    *("/about", "/peers", "/log", "/slugs"),
 )
 STATIC = Path(pfn.web.__file__).parent / "static"
 
@@ -36,16 +39,16 @@ async def pages(
 ) -> list[Page]:
     """One page, as the operator and as a stranger sees it."""
     path: str = request.param
-    if path == "/quarantine/{item}/drop":
+    if "{item}" in path:
         publisher.add_plugin("bad", "1.0.0", content=b"no zip")
         source_id = await api.add(publisher)
         await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
         path = path.format(item=(await api.get("quarantine", sourceId=source_id))[0]["id"])
-    if "webhook" in path:
+    if "{webhook}" in path:
         made = await api.post("webhooks", url="http://127.0.0.1:9/hook", description="for tests")
         path = path.format(webhook=made.json()["webhook"]["id"])
-        await api.post(f"{path.removesuffix('/remove').removeprefix('/')}/test")
-    if "{id}" in path:
+        await api.post(f"webhooks/{made.json()['webhook']['id']}/test")
+    if "{id}" in path or "{own}" in path:
         publisher.add_plugin("hello", "1.0.0", tags=("a tag",))
         source_id = await api.add(publisher)
         await operator.submit(await operator.open(f"/sources/{source_id}"), f"/sources/{source_id}/subscribe")
@@ -53,6 +56,9 @@ async def pages(
         publisher.add_plugin("hello", "1.0.0", description="Other bytes.")
         await api.sync(source_id, recheck=True)
         path = path.replace("{id}", source_id)
+        path = path.replace("{own}", str((await api.get("subscriptions", sourceId=source_id))[0]["id"]))
+        if "{digest}" in path:
+            path = path.replace("{digest}", (await api.get("evidence", sourceId=source_id))[0]["digest"])
     return [await browser.open(path) for browser in (operator, stranger)]
 
 

@@ -5,11 +5,13 @@ import hashlib
 from tests.web.pages.conftest import Held
 
 from pfn.domain.quarantine import Quarantined
+from pfn.protocol.errors import Code
 from pfn.storage.database import Database, sqlite_url
 from pfn.storage.quarantine import put_quarantined
 from pfn.testing.plugin import plugin_zip
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
+from pfn.web.pages.refusal import explain
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 
@@ -144,3 +146,60 @@ async def test_hostile_reasons_are_text(held: Held, publisher: FakePublisher) ->
         assert "<script>alert(1)</script>" in page.text
         assert "\u202e" not in page.answer.text
         assert page.foreign_scripts() == []
+
+
+async def test_an_items_page_says_what_its_refusal_means_and_what_can_be_done(
+    held: Held, publisher: FakePublisher, signing: FakePublisherV2
+) -> None:
+    publisher.add_plugin("trap", "1.0", content=plugin_zip("trap", HOSTILE))
+    signing.add_plugin("swapped", "1.0", content=b"no")
+    await held.register(publisher)
+    await held.register(signing)
+    for item in await held.api.get("quarantine"):
+        here = f"/quarantine/{item['id']}"
+        assert here in (await held.operator.open("/quarantine")).links()
+        page = await held.operator.open(here)
+        explained = explain(item["code"])
+        for said in (item["code"], item["sha256"], explained.means, explained.remedy):
+            assert said in page.text
+        assert f"{here}/drop" in page.links()
+        assert page.has_form(f"{here}/recheck")
+        assert "\u202e" not in page.answer.text
+        # Nothing accepts it by hand, and nothing gives its bytes away.
+        assert {form.action for form in page.forms} == {"/sign-out", f"{here}/recheck"}
+        assert not [link for link in page.links() if "download" in link]
+        assert (await held.stranger.open(here)).status == 401
+    signed = next(item for item in await held.api.get("quarantine") if item["statement"])
+    page = await held.operator.open(f"/quarantine/{signed['id']}")
+    assert "What its publisher signed" in page.text
+    assert '"slug": "swapped"' in page.text
+    assert (await held.operator.open("/quarantine/999")).status == 404
+
+
+async def test_the_quarantine_is_narrowed_down_to_a_reason_and_paged(held: Held, publisher: FakePublisher) -> None:
+    source_id = await held.register(publisher)
+    for number in range(52):
+        item = Quarantined(source_id, f"one-{number:02}", "1.0", "zip_refused", "Broken.", 1_800_000_000 + number)
+        await put(held, item, b"")
+    await put(held, Quarantined(source_id, "other", "1.0", "artifact_digest", "Swapped.", 1_700_000_000), b"")
+    first = await held.operator.open("/quarantine")
+    assert "one-51" in first.text
+    assert "other" not in first.text
+    assert "The zip breaks the rules for plugin zips 52" in first.text
+    last = await held.operator.open(next(link for link in first.links() if "page=2" in link))
+    assert "one-01" in last.text
+    assert "one-02" not in last.text
+    swapped = await held.operator.open("/quarantine?code=artifact_digest")
+    assert "Swapped." in swapped.text
+    assert "Broken." not in swapped.text
+    assert "/quarantine" in swapped.links()
+    nothing = await held.operator.open("/quarantine?code=unheard_of")
+    assert "Nothing is in quarantine for this reason." in nothing.text
+
+
+def test_every_reason_has_an_explanation() -> None:
+    for code in Code:
+        explained = explain(code.slug)
+        assert explained.means
+        assert explained.remedy
+    assert explain("of_a_later_version") == explain(Code.OWNERSHIP_SIGNATURE.slug)

@@ -103,8 +103,8 @@ async def test_subscribing_mirrors_and_ending_keeps(operator: Browser, publisher
     assert "Subscribed. Synced: 1 of 2 listed plugins are newly mirrored." in page.text
     assert await api.versions(source_id) == {"wanted": ["1.0.0"]}
     assert page.form(f"{here}/subscribe").fields["tags"] == "seo, forms"
-    subscription = next(form.action for form in page.forms if form.action.startswith("/subscriptions/"))
-    page = await operator.submit(page, subscription)
+    ending = next(link for link in page.links() if link.startswith("/subscriptions/") and link.endswith("/end"))
+    page = await operator.submit(await operator.open(ending), ending)
     assert "has ended" in page.text
     assert await api.get("subscriptions", sourceId=source_id) == []
     assert await api.versions(source_id) == {"wanted": ["1.0.0"]}
@@ -116,13 +116,29 @@ async def test_a_subscriber_sees_and_ends_its_own_subscriptions_only(
     source_id = await api.add(publisher)
     here = f"/sources/{source_id}"
     theirs = await operator.submit(await operator.open(here), f"{here}/subscribe")
-    others = next(form.action for form in theirs.forms if form.action.startswith("/subscriptions/"))
+    others = next(link for link in theirs.links() if link.startswith("/subscriptions/") and link.endswith("/end"))
     page = await subscriber.submit(await subscriber.open(here), f"{here}/subscribe")
     assert "agency-blue" in page.text
-    assert not page.has_form(others)
+    assert others not in page.links()
+    assert (await subscriber.open(others)).status == 404
     refused = await subscriber.send(others, {"csrf": page.form("/sign-out").fields["csrf"]})
     assert refused.status == 404
     assert len(await api.get("subscriptions", sourceId=source_id)) == 2
+
+
+async def test_zips_are_compared_with_what_their_publisher_has_now(
+    operator: Browser, publisher: FakePublisher, api: Api
+) -> None:
+    publisher.add_plugin("good", "1.0.0")
+    source_id = await api.add(publisher)
+    here = f"/sources/{source_id}"
+    page = await operator.submit(await operator.open(here), f"{here}/subscribe")
+    publisher.add_plugin("good", "1.0.0", description="Other bytes.")
+    await operator.submit(page, f"{here}/sync")
+    assert await api.get("quarantine", sourceId=source_id) == []
+    page = await operator.submit(page, f"{here}/compare")
+    assert page.path == here
+    assert [item["code"] for item in await api.get("quarantine", sourceId=source_id)] == ["release_conflict"]
 
 
 async def test_sync_tells_what_came_and_what_did_not(operator: Browser, publisher: FakePublisher, api: Api) -> None:

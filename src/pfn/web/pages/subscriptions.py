@@ -1,5 +1,6 @@
 """Subscriptions: which there are, and the end of one: first a page that says what follows, then the deed."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -47,7 +48,8 @@ async def show_subscriptions(
         viewer,
         "subscriptions.html",
         page=page,
-        asked={name: value for name, value in asked.items() if value},
+        asked=asked,
+        address=lambda **changes: _address(asked | changes),
         before=before,
         again=_again,
     )
@@ -84,6 +86,11 @@ async def end_subscription(subscription_id: SubscriptionId, node: Node, form: To
     if ended.subscriber != form.grant.owner:
         return go_to("/subscriptions", node, said)
     return go_to("/subscriptions", node, Note(said, _again(ended), gettext("Undo: subscribe again as it was")))
+
+
+def _address(asked: Mapping[str, object]) -> str:
+    given = {name: value for name, value in asked.items() if value}
+    return f"/subscriptions?{urlencode(given)}" if given else "/subscriptions"
 
 
 def _again(ended: Subscription) -> str:
