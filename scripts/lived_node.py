@@ -292,7 +292,7 @@ async def _register(services: Services, publisher: FakePublisher) -> str:
 
 async def _settle_in(services: Services, peer: FakePeer) -> None:
     """Make what an operator makes: a key for somebody, a webhook, a peer."""
-    await services.access.create(MASTER, "Nightly job of agency blue", owner="agency-blue")
+    await services.access.create(MASTER, "Nightly job of agency blue", owner="agency-blue", expires_in_days=365)
     await services.webhooks.add(MASTER, Wish(f"{peer.url}/hook", description="Chat of the operators"))
     await services.introductions.add(OPERATOR, peer.url)
 

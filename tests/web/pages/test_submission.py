@@ -134,7 +134,7 @@ async def test_a_subscriber_sees_only_the_forms_it_may_send(
     assert {form.action for form in (await operator.open(f"/sources/{source_id}")).forms} == {
         "/sign-out",
         *(f"/sources/{source_id}/{action}" for action in ("verify", "sync", "suspend", "policy", "subscribe")),
-        *(f"/sources/{source_id}/{action}" for action in ("quota", "update")),
+        *(f"/sources/{source_id}/{action}" for action in ("quota", "update", "compare")),
     }
 
 

@@ -179,4 +179,6 @@ function enhance(root) {
 }
 
 enhance(document.documentElement);
+// Where the console's links do not fit beside each other, begin at the one where we are.
+document.querySelector("nav.console [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 setInterval(() => times(document), 60_000);
