@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-network test test-clients check format lock screenshots simulate sizes texts clean
+.PHONY: bench load help setup demo demo-network test test-clients test-grown check format lock screenshots simulate sizes texts clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,10 +24,19 @@ demo-network: $(STAMP) ## three nodes, two publishers; one of each is killed, an
 	@$(BIN)/python scripts/demo_network.py $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n auto -m "not clients" $(ARGS)
+	@$(BIN)/python -m pytest -n auto -m "not clients and not grown" $(ARGS)
 
 test-clients: $(STAMP) ## run the tests with a real WordPress, its database, Composer and Chromium, from Debian
 	@$(BIN)/python -m pytest -n auto -m clients $(ARGS)
+
+bench: $(STAMP) ## measure against anchors: nginx, wrk, curl (ONLY=download for some, ARGS=--quick)
+	@$(BIN)/python -m bench $(ONLY) $(ARGS)
+
+test-grown: $(STAMP) ## run the tests with PostgreSQL, S3, nginx, many processes, faults and load
+	@$(BIN)/python -m pytest -n auto -m grown $(ARGS)
+
+load: $(STAMP) ## read from a node while its sources change, and watch its memory (ARGS="--minutes 60 --rate 40")
+	@$(BIN)/python scripts/load.py $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import rules, file sizes
 	$(BIN)/ruff format --check .

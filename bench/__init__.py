@@ -1,0 +1,1 @@
+"""What the node does in how much time, beside something well known that does the same: ``python -m bench``."""
