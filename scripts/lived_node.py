@@ -95,6 +95,9 @@ CONSOLE_PAGES = {
     "log": "/log",
     "keys": "/keys",
     "key-revoke": "/keys/{key}/revoke",
+    "care": "/care",
+    "care-garbage": "/care/garbage",
+    "care-retention": "/care/retention?versions=1&days=0",
     "audit": "/audit",
     "settings": "/settings",
 }
@@ -217,7 +220,7 @@ def _reach(ports: Mapping[str, int]) -> ExitStack:
 
     policy = OutboundPolicy(allowed_hosts=frozenset(ports), allow_loopback=True)
     stack = ExitStack()
-    stack.enter_context(patch("pfn.app.outbound_policy", lambda _: policy))
+    stack.enter_context(patch("pfn.app.wiring.outbound_policy", lambda _: policy))
     stack.enter_context(patch("pfn.outbound.fetch.JudgingResolver", Names))
     return stack
 
@@ -278,6 +281,8 @@ async def _live(node: ServedNode, publishers: Publishers, peer: FakePeer, days: 
             await services.health.probe(source_id)
             if day % 7 == 0 or day > days - len(later):
                 await services.syncs.run_now(source_id)
+        # Writes every source's trust of the day down.
+        await services.housekeeping.tidy()
     clock.now += SINCE_THEN
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import create_engine, make_url, text
+from tests.support.bucket import Bucket, run_rclone, run_seaweedfs
 from tests.support.node import RunningNode, run_node
 from tests.support.postgres import run_postgres
 from tests.support.real_plugins import real_plugins
+from tests.support.rows import ON_POSTGRES, create_database
 
 from pfn.storage.database import Database, sqlite_url
 from pfn.storage.migrate import migrate
@@ -36,13 +37,18 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-def create_database(server: str, name: str, template: str = "template1") -> str:
-    """Make a database on a PostgreSQL server and give its URL."""
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    engine.dispose()
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[Bucket]:
+    """A real S3 service that does all that a node asks of it, one per test process; mark its tests ``grown``."""
+    with run_seaweedfs() as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[Bucket]:
+    """A small S3 service that ignores conditions and ranges."""
+    with run_rclone() as bucket:
+        yield bucket
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +66,7 @@ def migrated_postgres(postgres: str) -> str:
     return "pfn_template"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["postgresql"] if ON_POSTGRES else ["sqlite", "postgresql"])
 def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Make migrated databases, all of one kind, and give the URL of each."""
     if request.param == "sqlite":

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.support.node import PFN, RunningNode, run_node
+from tests.support.rows import ON_POSTGRES, open_rows
 from tests.support.worker import RunningWorker, make_environment, start_worker
 from tests.web.api.conftest import Api
 
@@ -51,7 +52,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def read(data: Path, query: str) -> list[Any]:
-    with sqlite3.connect(data / "node.db", timeout=30) as rows:
+    with open_rows(data) as rows:
         return rows.execute(query).fetchall()
 
 
@@ -75,10 +76,9 @@ async def subscribe(api: Api, publisher: FakePublisher) -> str:
 
 
 def make_due(data: Path, *kinds: str) -> None:
-    with sqlite3.connect(data / "node.db", timeout=30) as rows:
+    with open_rows(data) as rows:
         for kind in kinds:
             rows.execute("UPDATE schedule SET due_at = 0 WHERE kind = ?", [kind])
-    rows.close()
 
 
 async def test_a_node_and_a_worker_share_a_folder(tmp_path: Path) -> None:
@@ -195,6 +195,9 @@ async def test_a_signal_gives_back_what_cannot_finish(tmp_path: Path) -> None:
 
 def freeze(worker: RunningWorker, data: Path) -> None:
     """Stop a worker, but not in the middle of a transaction: a process that holds SQLite's lock stops all others."""
+    if ON_POSTGRES:
+        worker.send(signal.SIGSTOP)
+        return
     while True:
         worker.send(signal.SIGSTOP)
         rows = sqlite3.connect(data / "node.db", timeout=0.2, isolation_level=None)

@@ -28,6 +28,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Annotated[Path, Field(description="The folder for rows, zips and keys.")] = DEFAULT_DATA
+    keys: Annotated[
+        Path | None,
+        Field(description="The folder of the node's keys, the same for all its processes; by default the data folder."),
+    ] = None
     host: Annotated[str, Field(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(description="The port to listen on.", ge=0, le=65535)] = 8080
     public_url: Annotated[
@@ -49,6 +53,21 @@ class Settings(BaseModel):
         SecretStr | None,
         Field(description="Where the rows are (postgresql+psycopg://…); by default a SQLite file in the data folder."),
     ] = None
+    blobs_url: Annotated[
+        str | None,
+        Field(description="A bucket for the zips (s3://bucket/prefix); by default they are files in the data folder."),
+    ] = None
+    s3_endpoint: Annotated[
+        str | None, Field(description="Where the bucket's service is (https://host:port); by default Amazon's.")
+    ] = None
+    s3_region: Annotated[str | None, Field(description="The bucket's region.")] = None
+    s3_access_key: Annotated[
+        str | None, Field(description="The bucket's access key; by default that of the environment or the machine.")
+    ] = None
+    s3_secret_key: Annotated[SecretStr | None, Field(description="The secret that goes with the access key.")] = None
+    download_presigned: Annotated[
+        bool, Field(description="Send those who download from /dl on to the bucket, by a URL that holds for minutes.")
+    ] = False
     master_key: Annotated[
         SecretStr | None,
         Field(description="The master key; by default one is made at the first start and shown once."),
@@ -91,6 +110,21 @@ class Settings(BaseModel):
     recheck_bytes: Annotated[
         int, Field(description="Stored bytes of a source that one look reads, oldest look first.", ge=1)
     ] = 1024 * 1024 * 1024
+    scrub_every: Annotated[
+        int, Field(description="Seconds after which stored bytes that nothing looked at are looked at.", ge=60)
+    ] = 7 * 86_400
+    scrub_rate: Annotated[
+        int, Field(description="Bytes a second that a look over the whole store reads; 0 for no limit.", ge=0)
+    ] = 50_000_000
+    gc_grace_days: Annotated[
+        int, Field(description="Days that bytes nothing needs are kept; 0 keeps them for ever.", ge=0)
+    ] = 7
+    keep_versions: Annotated[
+        int, Field(description="Newest versions of a plugin whose bytes are kept; 0 for all.", ge=0)
+    ] = 0
+    keep_versions_days: Annotated[
+        int, Field(description="Days that the bytes of older versions are kept too.", ge=0, le=36_500)
+    ] = 365
     events_keep_days: Annotated[int, Field(description="Days the activity is kept; 0 for ever.", ge=0)] = 730
     history_keep_days: Annotated[
         int, Field(description="Days that syncs, verifications and deliveries are kept.", ge=31)
@@ -143,6 +177,13 @@ class Settings(BaseModel):
         Field(description="Show the pages of plugins, sources and activity to everyone; the API stays as it is."),
     ] = True
     open_metrics: Annotated[bool, Field(description="Show /metrics without a key.")] = False
+    tracing: Annotated[
+        str | None,
+        Field(
+            description="The base URL of an OpenTelemetry collector (OTLP over HTTP) that is sent spans; by default none.",
+            pattern=r"^https?://[^\s?#]+$",
+        ),
+    ] = None
     log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="debug, info, warning or error.")
@@ -159,6 +200,11 @@ class Settings(BaseModel):
         for text in value:
             ip_network(text, strict=False)
         return value
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the node's keys are."""
+        return self.data if self.keys is None else self.keys
 
     @property
     def address(self) -> str:

@@ -9,23 +9,29 @@ import pytest
 from sqlalchemy import select
 
 from pfn.domain.activity import Activity, ActivityType
+from pfn.domain.peer import Peer
 from pfn.domain.schedule import Due, Work
 from pfn.domain.source import Source, SourceStatus
 from pfn.outbound.fetch import Fetcher
+from pfn.outbound.peer import PeerClient
 from pfn.outbound.policy import OutboundPolicy
 from pfn.outbound.publisher import PublisherClient
 from pfn.outbound.signed_documents import SignedDocumentClient
+from pfn.protocol.errors import SecurityError
 from pfn.protocol.source_id import source_id
+from pfn.services.blob_repair import BlobRepair
+from pfn.services.garbage import GarbageService
 from pfn.services.health import HealthService
 from pfn.services.key_document import KeyDocumentService
 from pfn.services.lease import LeaseService
 from pfn.services.ownership import OwnershipService
 from pfn.services.recheck import RecheckService
 from pfn.services.schedule import ScheduleService, make_paces
+from pfn.services.scrub import ScrubService
 from pfn.services.statement import StatementService
 from pfn.services.verification import VerificationService
-from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
+from pfn.storage.file_blobs import FileBlobStore
 from pfn.storage.schedule import get_due
 from pfn.storage.schema import events
 from pfn.storage.source import add_source, change_source, get_source
@@ -58,6 +64,8 @@ class Proving:
     verifications: VerificationService
     health: HealthService
     rechecks: RecheckService
+    scrubs: ScrubService
+    garbage: GarbageService
 
     async def register(self, publisher: FakePublisher, **changes: Any) -> str:
         """Put a source into the rows, waiting for its first verification, and give its id."""
@@ -102,18 +110,23 @@ class Proving:
             return await get_due(connection, kind, source_id)
 
 
+async def accuse(peer: Peer, error: SecurityError) -> None:
+    """Be told that a peer sent other bytes; there is none here."""
+
+
 @pytest.fixture
 async def proving(database: Database, tmp_path: Path) -> AsyncIterator[Proving]:
     """The services, on a database of each kind."""
     clock = StandingClock()
     leases = LeaseService(database, clock, seconds=60, per_host=4)
-    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400)
+    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
     schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
     blobs = FileBlobStore(tmp_path / "blobs")
     async with Fetcher(OutboundPolicy(allow_loopback=True)) as fetcher:
         publishers, documents = PublisherClient(fetcher), SignedDocumentClient(fetcher)
         keys = KeyDocumentService(database, documents, clock)
         ownership = OwnershipService(publishers, keys, clock, node_origin="http://node.test")
+        repair = BlobRepair(database, blobs, publishers, PeerClient(fetcher), accuse, clock)
         yield Proving(
             database=database,
             clock=clock,
@@ -124,8 +137,10 @@ async def proving(database: Database, tmp_path: Path) -> AsyncIterator[Proving]:
             verifications=VerificationService(database, publishers, ownership, leases, schedule, clock),
             health=HealthService(database, publishers, documents, clock),
             rechecks=RecheckService(
-                database, blobs, publishers, StatementService(database, keys), clock, max_bytes=RECHECK_BYTES
+                database, blobs, repair, StatementService(database, keys), clock, max_bytes=RECHECK_BYTES
             ),
+            scrubs=ScrubService(database, blobs, repair, leases, schedule, clock, every_s=86_400, rate=0),
+            garbage=GarbageService(database, blobs, leases, schedule, clock, grace_days=7),
         )
 
 

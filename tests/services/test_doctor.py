@@ -12,8 +12,8 @@ from pfn.domain.schedule import Work
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.doctor import Finding, examine_node
 from pfn.services.leaf import DIVERGED
-from pfn.storage.blob_store import FileBlobStore
 from pfn.storage.database import Database
+from pfn.storage.file_blobs import FileBlobStore
 from pfn.storage.identity import load_identity
 from pfn.storage.log import halt_log
 from pfn.storage.peer import add_peer, change_peer

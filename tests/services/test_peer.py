@@ -83,7 +83,7 @@ class Life:
 async def life(database: Database) -> Life:
     clock = StandingClock()
     leases = LeaseService(database, clock, seconds=60, per_host=4)
-    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400)
+    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
     schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
     return Life(database, clock, PeerService(database, PeerSteps(schedule, clock), clock))
 

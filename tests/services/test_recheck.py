@@ -51,7 +51,7 @@ class Mirrored:
 
     def damage(self, release: Release) -> bytes:
         """Change a byte in the middle: the length stays."""
-        path = self.proving.blobs.path(release.blob)
+        path = self.proving.blobs.local(release.blob)
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
@@ -104,12 +104,15 @@ async def test_whole_bytes_and_proofs_are_good_evidence_once_a_day(mirrored: Mir
 
 async def test_damaged_bytes_are_fetched_again(mirrored: Mirrored) -> None:
     release, other = await mirrored.mirror(), await mirrored.mirror("other")
-    whole = mirrored.proving.blobs.path(release.blob).read_bytes()
+    whole = mirrored.proving.blobs.local(release.blob).read_bytes()
     damaged = mirrored.damage(release)
     outcome = await mirrored.run()
     assert (outcome.result, outcome.detail) == (Result.UNCHANGED, "2 blobs are whole")
-    assert mirrored.proving.blobs.open((await mirrored.stored(release)).blob).read_bytes() == whole
-    assert mirrored.proving.blobs.quarantined(f"{release.blob.sha256}.damaged").read_bytes() == damaged
+    mended = (await mirrored.stored(release)).blob
+    await mirrored.proving.blobs.require(mended)
+    assert mirrored.proving.blobs.local(mended).read_bytes() == whole
+    async with mirrored.proving.blobs.quarantined(f"{release.blob.sha256}.damaged") as path:
+        assert path.read_bytes() == damaged
     assert await mirrored.actions() == ["bytes_corrupt", "bytes_restored"]
     corrupt, _ = await mirrored.proving.events(mirrored.source_id)
     assert corrupt.plugin_id == "hello"
@@ -121,7 +124,7 @@ async def test_damaged_bytes_are_fetched_again(mirrored: Mirrored) -> None:
 
 async def test_missing_bytes_are_the_same_case(mirrored: Mirrored) -> None:
     release = await mirrored.mirror()
-    mirrored.proving.blobs.path(release.blob).unlink()
+    mirrored.proving.blobs.local(release.blob).unlink()
     assert (await mirrored.run()).result is Result.UNCHANGED
     assert await mirrored.proving.blobs.matches(release.blob)
     assert await mirrored.actions() == ["bytes_corrupt", "bytes_restored"]
@@ -136,7 +139,7 @@ async def test_what_cannot_be_mended_is_not_served_and_blamed_on_nobody(mirrored
         outcome = await mirrored.run()
         assert (outcome.result, outcome.detail) == (Result.FAILED, "1 of 1 blobs are damaged")
     with pytest.raises(PfnError) as caught:
-        mirrored.proving.blobs.open((await mirrored.stored(release)).blob)
+        await mirrored.proving.blobs.require((await mirrored.stored(release)).blob)
     assert caught.value.code is Code.BLOB_CORRUPT
     # The feed hears of it once, and trust not at all.
     assert await mirrored.actions() == ["bytes_corrupt"]
@@ -153,17 +156,17 @@ async def test_nothing_but_the_very_bytes_takes_their_place(mirrored: Mirrored, 
     else:
         mirrored.publisher.replace_zip("hello", "1.0", other)
     assert (await mirrored.run()).result is Result.FAILED
-    assert mirrored.proving.blobs.path(release.blob).read_bytes() == damaged
-    assert list((mirrored.proving.blobs.path(release.blob).parents[2] / "tmp").iterdir()) == []
+    assert mirrored.proving.blobs.local(release.blob).read_bytes() == damaged
+    assert list((mirrored.proving.blobs.local(release.blob).parents[2] / "tmp").iterdir()) == []
 
 
 async def test_what_somebody_else_mended_is_served_again(mirrored: Mirrored) -> None:
     release = await mirrored.mirror()
-    whole = mirrored.proving.blobs.path(release.blob).read_bytes()
+    whole = mirrored.proving.blobs.local(release.blob).read_bytes()
     mirrored.damage(release)
     mirrored.publisher.remove_zip("hello", "1.0")
     await mirrored.run()
-    mirrored.proving.blobs.path(release.blob).write_bytes(whole)
+    mirrored.proving.blobs.local(release.blob).write_bytes(whole)
     assert (await mirrored.run()).result is Result.UNCHANGED
     assert not (await mirrored.stored(release)).blob.corrupt
     assert await mirrored.actions() == ["bytes_corrupt", "bytes_restored"]
@@ -195,7 +198,7 @@ async def test_no_more_is_read_than_allowed_and_the_rest_comes_next(mirrored: Mi
     small = type(proving.rechecks)(
         proving.database,
         proving.blobs,
-        proving.publishers,
+        proving.rechecks._repair,
         proving.rechecks._statements,
         proving.clock,
         max_bytes=max(release.blob.size for release in releases) + 1,

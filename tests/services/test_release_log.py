@@ -1,7 +1,6 @@
 """What happens is in the log, in the transaction that makes it so: each thing once, and nothing ever taken out."""
 
 import hashlib
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from sqlalchemy import event
 from tests.support.log import read_log
 from tests.support.problem import assert_problem
+from tests.support.rows import open_rows
 from tests.support.syncing import SyncNode, open_sync_node
 
 from pfn.protocol.ed25519 import SigningKey
@@ -312,11 +312,10 @@ async def test_a_thousand_releases_cost_a_handful_of_tile_writes_each_batch(node
 
 def forget_log(data: Path) -> None:
     """Make the rows those of a node from before the log."""
-    with sqlite3.connect(data / "node.db") as rows:
+    with open_rows(data) as rows:
         for table in ("log_leaves", "log_tiles", "log_heads"):
             rows.execute(f"DELETE FROM {table}")
         rows.execute("UPDATE mirrored_plugins SET log_index = NULL")
-    rows.close()
     (data / LOG_MARK_NAME).unlink()
 
 

@@ -13,7 +13,7 @@ from pfn.storage.database import Database
 from pfn.storage.source import add_source
 
 NOW = 1_000.0
-PACES = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400)
+PACES = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
 
 
 @pytest.fixture
@@ -84,6 +84,8 @@ async def test_what_is_missing_is_filled_once(database: Database, schedule: Sche
         (Work.SYNC, ANN),
         (Work.RECHECK, ANN),
         (Work.TIDY, ""),
+        (Work.COLLECT, ""),
+        (Work.SCRUB, ""),
     }
     await schedule.fill()
     assert await schedule.list() == filled

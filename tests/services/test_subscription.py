@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.rows import own_rows
 
 from pfn.app import open_services, prepare
 from pfn.domain.access import Grant
@@ -33,7 +34,9 @@ def clock() -> Time:
 
 @pytest.fixture
 async def services(tmp_path: Path, clock: Time) -> AsyncIterator[Services]:
-    settings = Settings(data=tmp_path / "node", allow_loopback=True, master_key=KEY, work=False)
+    settings = Settings(
+        data=tmp_path / "node", allow_loopback=True, master_key=KEY, work=False, **own_rows(tmp_path / "node")
+    )
     async with open_services(prepare(settings), clock) as services:
         yield services
 

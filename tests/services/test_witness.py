@@ -37,7 +37,7 @@ LOG = NoteSigner(PEER.origin, make_key(3 * NUMBER + 1))
 
 def make_service(database: Database, clock: StandingClock) -> WitnessService:
     leases = LeaseService(database, clock, seconds=60, per_host=4)
-    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400)
+    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
     steps = PeerSteps(ScheduleService(database, leases, clock, paces), clock)
     evidence = LogEvidenceService(database, PeerService(database, steps, clock), clock)
     return WitnessService(database, WITNESS, evidence, clock)

@@ -13,7 +13,7 @@ from tests.support.records import ANN, BOB, add_sources, make_release, offer
 from pfn.domain.activity import Activity, ActivityFilter, ActivityType, describe
 from pfn.storage.activity import add_activities, last_seq, list_activities, read_activities
 from pfn.storage.database import Database, sqlite_url
-from pfn.storage.release import add_version_update
+from pfn.storage.release import add_version_updates
 from pfn.storage.schema import events, version_updates
 
 PUBLIC = ActivityFilter(private=False)
@@ -174,7 +174,7 @@ async def test_a_version_update_says_whether_everybody_was_told(database: Databa
         await add_sources(connection)
         for release in releases:
             await offer(connection, release)
-            await add_version_update(connection, release, "1.0")
+            await add_version_updates(connection, [(release, "1.0")])
         await connection.execute(
             update(version_updates).where(version_updates.c.new_version == "1.1").values(notified=True)
         )

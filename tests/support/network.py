@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from tests.support.rows import own_rows
 from tests.support.site import Time
 
 from pfn.app import Prepared, build_app, database_url, prepare
@@ -72,7 +73,7 @@ async def serve_node(
     key = secrets.token_urlsafe(32)
     with socket.create_server(("127.0.0.1", port)) as listener:
         chosen = {"work": False, "allow_loopback": True, "address_limit": 0, "key_limit": 0, "bad_key_limit": 0}
-        given = Settings(data=data, port=listener.getsockname()[1], **(chosen | settings))
+        given = Settings(data=data, port=listener.getsockname()[1], **(own_rows(data) | chosen | settings))
         prepared = replace(prepare(given), master_hash=hash_master_key(key))
         app = build_app(prepared, clock=clock)
         config = uvicorn.Config(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.support.rows import place_rows
 
 # Wide lines, so that what is read from them does not wrap; no limits where a module's tests ask by the hundred.
 _SETTINGS = {
@@ -71,6 +72,7 @@ class RunningNode:
 def start_node(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> RunningNode:
     """Start a node and wait until it listens."""
     master_key = secrets.token_urlsafe(32)
+    place_rows(data)
     process = subprocess.Popen(
         [PFN, "serve", "--data", str(data), "--port", "0", "--allow-loopback", *arguments],
         env={

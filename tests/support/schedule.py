@@ -92,7 +92,7 @@ class World:
     async def start(self, name: str) -> None:
         """Serve a node, on its folder of before if it has one; it finds others as the network says."""
         lookup = partial(self.network.lookup, name)
-        self._patch.setattr("pfn.app.Fetcher", partial(Fetcher, lookup=lookup))
+        self._patch.setattr("pfn.app.wiring.Fetcher", partial(Fetcher, lookup=lookup))
         running = AsyncExitStack()
         more = {"operator": f"The operator of {name}", "witness_quorum": len(NAMES) - 1}
         serving = serve_node(self._data / name, clock=self.clock, public_url=self.network.url(name), **more)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from tests.support.rows import own_rows
 
 from pfn.app import build_app, prepare
 from pfn.services.access import hash_master_key
@@ -58,7 +59,7 @@ async def open_site(data: Path, **settings: Any) -> AsyncIterator[Site]:
     chosen = {"work": False, "address_limit": 0, "key_limit": 0, "bad_key_limit": 0, **settings}
     key = secrets.token_urlsafe(32)
     clock = Time()
-    prepared = prepare(Settings(data=data, public_url="http://node.test", **chosen))
+    prepared = prepare(Settings(data=data, public_url="http://node.test", **own_rows(data), **chosen))
     app = build_app(replace(prepared, master_hash=hash_master_key(key)), clock=clock)
     async with app.router.lifespan_context(app), AsyncExitStack() as clients:
         yield Site(app, data, key, clock, clients)

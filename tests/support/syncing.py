@@ -1,6 +1,5 @@
 """A node whose syncs a test drives: as a person or as a worker would, with every changed row told."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,13 +8,15 @@ from typing import Any
 
 import httpx
 from sqlalchemy import event
+from tests.support.rows import open_rows
 from tests.support.site import Time, open_site
 from tests.web.api.conftest import Api
 
 from pfn.domain.schedule import Due, Outcome, Work
 from pfn.services.node import Services
+from pfn.storage.schema import metadata
 
-Rows = dict[str, Counter[tuple[Any, ...]]]
+Rows = dict[str, Counter[str]]
 
 
 class SyncNode(Api):
@@ -77,9 +78,8 @@ class SyncNode(Api):
 
     def rows(self) -> Rows:
         """Give every row of every table."""
-        with sqlite3.connect(self.data / "node.db") as database:
-            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            return {name: Counter(database.execute(f"SELECT * FROM {name}")) for name in names}
+        with open_rows(self.data) as database:
+            return {name: Counter(map(repr, database.execute(f"SELECT * FROM {name}"))) for name in metadata.tables}
 
     def changed(self, before: Rows) -> dict[str, int]:
         """Count the rows that are new or other than before, by table."""

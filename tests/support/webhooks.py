@@ -30,7 +30,7 @@ from pfn.services.schedule import ScheduleService, make_paces
 from pfn.services.webhook import NewKeys, WebhookService, Wish
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
-from pfn.storage.release import add_version_update
+from pfn.storage.release import add_version_updates
 from pfn.storage.source import add_source
 from pfn.storage.subscription import put_subscription
 
@@ -144,7 +144,7 @@ class House:
         )
         async with self.database.write() as connection:
             await offer(connection, release)
-            await add_version_update(connection, release, "0.0.0")
+            await add_version_updates(connection, [(release, "0.0.0")])
             await add_activities(connection, [activity])
         return release
 
@@ -183,7 +183,7 @@ async def open_house(
     clock = Clock()
     policy = policy or OutboundPolicy(allow_loopback=True)
     leases = LeaseService(database, clock, seconds=60, per_host=4)
-    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400)
+    paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
     schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
     async with Fetcher(policy, limits, lookup=lookup) as fetcher:
         deliveries = DeliveryService(database, ReceiverClient(fetcher), schedule, clock, dice=lambda: 0.0)

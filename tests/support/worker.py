@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.node import PFN
+from tests.support.rows import place_rows
 
 _PATIENCE_S = 60
 
@@ -58,6 +59,7 @@ async def start_worker(data: Path, **settings: object) -> RunningWorker:
 
 
 def _start(data: Path, log: Path, settings: dict[str, object]) -> "subprocess.Popen[str]":
+    place_rows(data)
     with log.open("w") as errors:
         return subprocess.Popen(
             [PFN, "work", "--data", str(data)],

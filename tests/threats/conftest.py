@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.rows import own_rows
 from tests.web.api.conftest import Api
 
 from pfn.app import build_app, prepare
@@ -89,6 +90,7 @@ async def node(tmp_path: Path, clock: Time) -> AsyncIterator[Node]:
     key = secrets.token_urlsafe(32)
     settings = Settings(
         data=tmp_path / "node",
+        **own_rows(tmp_path / "node"),
         allow_loopback=True,
         public_url="http://node.test",
         work=False,

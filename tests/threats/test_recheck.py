@@ -1,10 +1,10 @@
 """Rechecks of signed releases: the whole chain is walked again, and only what really broke is blamed."""
 
 import base64
-import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.support.rows import open_rows
 from tests.threats.conftest import Node, Time
 
 from pfn.domain.schedule import Outcome, Result
@@ -21,7 +21,7 @@ async def recheck(node: Node, clock: Time, source_id: str) -> Outcome:
 
 def execute(node: Node, statement: str, *values: object) -> list[tuple[object, ...]]:
     """Change rows behind the node's back."""
-    with sqlite3.connect(node.data / "node.db") as connection:
+    with open_rows(node.data) as connection:
         return connection.execute(statement, values).fetchall()
 
 

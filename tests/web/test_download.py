@@ -78,7 +78,7 @@ async def test_the_exact_bytes_and_every_header(shelf: Shelf) -> None:
         "content-type": "application/zip",
         "content-length": str(len(shelf.content)),
         "content-disposition": f'attachment; filename="{SLUG}.zip"',
-        "cache-control": "public, max-age=31536000, immutable",
+        "cache-control": "public, max-age=31536000, s-maxage=5, immutable",
         "etag": f'"{shelf.sha256}"',
         "accept-ranges": "bytes",
         "access-control-allow-origin": "*",
@@ -138,7 +138,7 @@ async def test_what_the_client_has_is_not_sent_again(shelf: Shelf) -> None:
         assert answer.status_code == status, case
         assert answer.content == (shelf.content if status == 200 else b""), case
         assert answer.headers["etag"] == f'"{shelf.sha256}"'
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, s-maxage=5, immutable"
         assert await shelf.downloads() - before == (1 if status == 200 else 0), case
 
 
@@ -313,7 +313,7 @@ async def test_the_older_address_sends_the_same(shelf: Shelf) -> None:
     query = f"/federation/download?source={shelf.source}&plugin={SLUG}"
     by_dl, newest = await shelf.ask(), await shelf.ask(query)
     named = await shelf.ask(f"{query}&version=1.2.0%2Bbuild.7")
-    assert newest.headers["cache-control"] == "public, max-age=300"
+    assert newest.headers["cache-control"] == "public, max-age=300, s-maxage=5"
     changing = {"x-request-id", "date"}
     assert {k: v for k, v in named.headers.items() if k not in changing} == {
         k: v for k, v in by_dl.headers.items() if k not in changing
@@ -330,7 +330,7 @@ async def test_sent_on_to_a_public_store(tmp_path: Path) -> None:
         answer = await shelf.ask()
         assert (answer.status_code, answer.content) == (302, b"")
         assert answer.headers["location"] == f"https://store.example/blobs/{shelf.blob}"
-        assert answer.headers["cache-control"] == "public, max-age=300"
+        assert answer.headers["cache-control"] == "public, max-age=300, s-maxage=5"
         assert answer.headers["etag"] == f'"{shelf.sha256}"'
         assert all(name in answer.headers for name in KEPT)
         assert (await shelf.ask(method="HEAD")).headers["location"] == answer.headers["location"]
@@ -362,7 +362,7 @@ async def test_left_to_the_proxy(tmp_path: Path, settings: dict[str, str], heade
         answer = await shelf.ask(Range="bytes=5-9")
         assert (answer.status_code, answer.content) == (200, b"")
         assert answer.headers[header] == value.format(blob=shelf.blob, data=data)
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, s-maxage=5, immutable"
         assert all(name in answer.headers for name in KEPT)
         assert await shelf.downloads() == 0
         assert header in (await shelf.ask(f"/blobs/sha256/{shelf.sha256}")).headers

@@ -16,12 +16,13 @@ import pytest
 from tests.support.node import RunningNode, run_node
 from tests.support.problem import assert_problem
 from tests.support.records import ANN, BOB
+from tests.support.rows import database_for
 
 from pfn.client.events import EventReader
 from pfn.domain.activity import Activity, ActivityFilter, ActivityType, describe
 from pfn.protocol.errors import Code
 from pfn.storage.activity import add_activities, list_activities
-from pfn.storage.database import Database, sqlite_url
+from pfn.storage.database import Database
 
 EVENT = Activity(ActivityType.HEALTH_CHANGE, 1, "node", describe("down", "It is down."), source_id=ANN)
 PUBLIC = ActivityFilter(private=False)
@@ -31,7 +32,7 @@ PATIENCE = 30.0
 @pytest.fixture
 async def rows(node: RunningNode) -> AsyncIterator[Database]:
     """The node's own database, as another process has it."""
-    database = Database(sqlite_url(node.data / "node.db"))
+    database = Database(database_for(node.data))
     yield database
     await database.close()
 
@@ -212,7 +213,7 @@ async def test_there_are_only_so_many_streams(tmp_path: Path) -> None:
                 refused = await http.get("/federation/events")
                 assert_problem(refused, Code.NOT_READY)
                 assert int(refused.headers["retry-after"]) > 0
-                rows = Database(sqlite_url(node.data / "node.db"))
+                rows = Database(database_for(node.data))
                 await write(rows, EVENT)
                 await rows.close()
             # Both left: there is room again.

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.peers import make_key, make_peer
 from tests.support.problem import assert_problem
 from tests.support.records import ANN, BOB
+from tests.support.rows import database_for
 from tests.support.site import Site, open_site
 from tests.support.troubled import HOUR, add_trouble
 
@@ -19,7 +20,7 @@ from pfn.protocol.errors import Code
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.measure import FRESH_S
 from pfn.services.readiness import FRESH_S as READY_FRESH_S
-from pfn.storage.database import Database, sqlite_url
+from pfn.storage.database import Database
 from pfn.storage.peer import add_peer
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
@@ -32,7 +33,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def add_rows(site: Site) -> None:
-    database = Database(sqlite_url(site.data / "node.db"))
+    database = Database(database_for(site.data))
     async with database.write() as connection:
         await add_trouble(connection, int(site.clock.now))
     await database.close()
@@ -100,7 +101,7 @@ async def test_a_halted_log_degrades_and_goes_on_serving(site: Site) -> None:
 async def add_peers(site: Site) -> None:
     """Three that are read, two of them of one operator, and others that are not."""
     now = int(site.clock.now)
-    database = Database(sqlite_url(site.data / "node.db"))
+    database = Database(database_for(site.data))
     async with database.write() as connection:
         for number, state, values in (
             (1, PeerState.ACTIVE, {"size": 70, "read_to": 58, "equal": False, "cosigned_at": now}),

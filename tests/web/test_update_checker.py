@@ -79,7 +79,7 @@ async def test_updaters_read_it_and_find_the_update(node: ServedNode) -> None:
     )
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert answer.headers["cache-control"] == "public, max-age=300, s-maxage=5"
 
     seen = read_as("plugin-update-checker", answer.content, "1.9")
     assert (seen["newer"], seen["name"], seen["download_url"]) == (True, "Reading Time", package)
@@ -99,13 +99,13 @@ async def test_updaters_read_it_and_find_the_update(node: ServedNode) -> None:
     assert answer.json()["upgrade_notice"] == "Fixes a bug."
 
     array = await ask(node, "/mpp/alice/reading-time/reading-time.json")
-    assert array.headers["cache-control"] == "public, max-age=300"
+    assert array.headers["cache-control"] == "public, max-age=300, s-maxage=5"
     old = read_as("micro-plugin-publisher", array.content, "1.9")
     assert (old["version"], old["newer"], old["slug"]) == ("1.10", True, "reading-time")
     assert old["flat"] == [old["sections"][name] for name in ("description", "installation", "changelog")]
     whole = await ask(node, "/mpp/alice/reading-time/reading-time.zip")
     assert whole.content == zipped == (await ask(node, package)).content
-    assert whole.headers["cache-control"] == "public, max-age=300"
+    assert whole.headers["cache-control"] == "public, max-age=300, s-maxage=5"
     assert whole.headers["content-disposition"] == 'attachment; filename="reading-time.zip"'
 
     for path, shown in (

@@ -96,7 +96,7 @@ async def connect(node: str | None, key: str | None, data: Path | None) -> Async
     from pfn.services.access import hash_master_key
 
     settings = load_settings({"data": data}, os.environ).settings
-    if not settings.data.is_dir():
+    if settings.keys is None and not settings.data.is_dir():
         raise PfnError(
             Code.DATA_MISSING,
             f"There is no node in {settings.data}. Make one with: pfn init --data {settings.data}, "

@@ -1,7 +1,12 @@
 """Listen on an address and serve an application there, for the node and the publisher alike."""
 
+import asyncio
+import resource
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -35,11 +40,29 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _connection() -> type[asyncio.Protocol] | Literal["auto"]:
+    """Give the kind of connection that is patient within bounds; it stands on httptools, which is for CPython alone."""
+    if find_spec("httptools") is None:
+        return "auto"
+    from pfn.cli.connection import PatientConnection
+
+    return PatientConnection
+
+
+def _allow_files() -> None:
+    """Take as many connections as the system lets this process have: each is an open file, and so is each stream."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def serve_app(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], Awaitable[None]] | None = None) -> None:
     """Serve until a signal ends it; requests under way are finished first.
 
     Answers that would never end are for ``on_stop`` to end.
     """
+    _allow_files()
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -48,6 +71,7 @@ def serve_app(app: ASGIApp, listener: socket.socket, *, on_stop: Callable[[], Aw
         proxy_headers=False,
         # Longer than clients keep an idle connection, or some would send into one that is just being closed.
         timeout_keep_alive=75,
+        http=_connection(),
         timeout_graceful_shutdown=10,
     )
     _Server(config, on_stop).run(sockets=[listener])

@@ -4,6 +4,7 @@ Masked wherever they stand, however deep: API keys, webhooks' secrets, bearer to
 strangers cannot begin a line of its own; only tracebacks have several.
 """
 
+import json
 import logging
 import re
 import sys
@@ -13,12 +14,13 @@ from typing import Any
 import structlog
 
 from pfn.protocol.api_key import redact
+from pfn.tracing import trace_ids
 
 
 def configure_logging(log_format: str, level: str) -> None:
     """Set up logging for this process; ``log_format`` is ``console`` or ``json``."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(serializer=_write_json)
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
@@ -26,6 +28,7 @@ def configure_logging(log_format: str, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_trace,
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _mask,
@@ -44,6 +47,20 @@ def configure_logging(log_format: str, level: str) -> None:
     root.setLevel(logging.WARNING)
 
 
+def _name_trace(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say to which trace a line belongs, where one is recorded."""
+    event.update(trace_ids())
+    return event
+
+
+def _write_json(event: object, **_: object) -> str:
+    return _JSON.encode(event)
+
+
+# The library would make one for every line.
+_JSON = json.JSONEncoder(default=repr)
+# What no secret can do without, looked for once before each is; none of these is no secret.
+_SUSPICIOUS = re.compile(r"(?i)_|bearer |://")
 _SECRETS = (
     (re.compile(r"\b(wh(?:sec|sk)_)[A-Za-z0-9+/=_-]+"), r"\1***"),
     (re.compile(r"(?i)\b(bearer )\S+"), r"\1***"),
@@ -62,6 +79,8 @@ def _mask(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mutab
 def _clean(value: object) -> object:
     """Give a value as it may be logged."""
     if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str) and value.isprintable() and not _SUSPICIOUS.search(value):
         return value
     if isinstance(value, Mapping):
         return {str(_clean(key)): _clean(one) for key, one in value.items()}

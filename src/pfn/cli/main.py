@@ -8,6 +8,8 @@ from pfn import __version__
 from pfn.cli import (
     access,
     activity,
+    backup,
+    care,
     health,
     node,
     peer,
@@ -21,6 +23,7 @@ from pfn.cli import (
     slug,
     source,
     status,
+    store,
     subscription,
     tlog,
     verify,
@@ -65,6 +68,7 @@ for register in (
     proof,
     tlog,
     quarantine,
+    care,
     slug,
     health,
     schedule,
@@ -74,6 +78,8 @@ for register in (
     proposal,
     site_helper,
     access,
+    backup,
+    store,
 ):
     register.register(app)
 app.add_typer(publisher.app, name="publisher")

@@ -35,7 +35,8 @@ def init(
     from pfn.app import prepare
     from pfn.cli.serve import show_new_master_key
 
-    prepared = prepare(load_settings({"data": data}, os.environ).settings, renew_master_key=renew_master_key)
+    settings = load_settings({"data": data}, os.environ).settings
+    prepared = prepare(settings, make_keys=True, renew_master_key=renew_master_key)
     key = prepared.identity.public_key
     if as_json:
         show_json(

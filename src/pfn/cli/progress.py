@@ -1,11 +1,20 @@
 """Follow long work: a bar while a sync runs, a spinner while a verification does."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from pfn.cli.output import err, printable
 from pfn.client.node import NodeClient
@@ -87,6 +96,31 @@ async def await_verification(client: NodeClient, source_id: str, *, quiet: bool)
             if status["verifications"]:
                 return status
             await asyncio.sleep(_EVERY_S)
+
+
+@contextmanager
+def show_steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show work of several steps: give what is told the step, how much of it is done, and of how much."""
+    with _bar("", quiet=quiet) as progress:
+        task = progress.task_ids[0]
+        yield lambda step, done, total: progress.update(task, description=step, completed=done, total=total or None)
+
+
+def show_bytes(label: str, total: int, *, quiet: bool) -> Progress:
+    """Give a bar that counts bytes."""
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=quiet or not err.is_terminal,
+    )
+    progress.add_task(label, total=total)
+    return progress
 
 
 def _bar(label: str, *, quiet: bool) -> Progress:

@@ -1,5 +1,6 @@
 """Serve a node: bind, prepare, listen, drain."""
 
+import sys
 from dataclasses import replace
 
 from pfn.app import Prepared, begin_stop, build_app, prepare
@@ -18,7 +19,11 @@ def serve_node(loaded: LoadedSettings) -> None:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         prepared = replace(prepare(settings), origins=loaded.origins)
         greet(prepared)
-        app = build_app(prepared, on_ready=lambda: out.print(f"Listening on {settings.address}", soft_wrap=True))
+        app = build_app(
+            prepared,
+            on_ready=lambda: out.print(f"Listening on {settings.address}", soft_wrap=True),
+            work_command=(sys.executable, "-m", "pfn.cli.work_process"),
+        )
         serve_app(app, listener, on_stop=lambda: begin_stop(app))
 
 

@@ -15,6 +15,7 @@ from pfn.cli.options import Json
 from pfn.cli.output import out, show_json, show_table
 from pfn.protocol.errors import Code, PfnError
 from pfn.settings import Settings, load_settings
+from pfn.tracing import trace_to
 
 if TYPE_CHECKING:
     from pfn.work.runner import Done
@@ -38,7 +39,8 @@ def work(
     Example: pfn work --data /srv/pfn
     """
     settings = load_settings({"data": data}, os.environ).settings
-    if not settings.data.is_dir():
+    # With keys of a folder of their own, the data folder may be a new process's empty one.
+    if settings.keys is None and not settings.data.is_dir():
         raise PfnError(
             Code.DATA_MISSING, f"There is no node in {settings.data}; make one with: pfn init --data {settings.data}"
         )
@@ -66,7 +68,7 @@ async def _work(settings: Settings, *, once: bool) -> "Sequence[Done]":
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     prepared = prepare(settings)
-    async with open_services(prepared, time.time) as services:
+    async with trace_to(settings.tracing, settings.address), open_services(prepared, time.time) as services:
         await services.cosigning.look_back()
         await services.schedule.fill()
         worker = make_worker(services, settings)

@@ -65,7 +65,7 @@ class KeptSignature:
 class Release:
     """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say.
 
-    ``log_index`` is where its leaf stands in this node's log.
+    ``log_index`` is where its leaf stands in this node's log, ``retired_at`` since when its bytes are kept no more.
     """
 
     plugin_id: str
@@ -85,11 +85,12 @@ class Release:
     yank_reason: str | None = None
     block_reason: str | None = None
     log_index: int | None = None
+    retired_at: int | None = None
 
     @property
     def offered(self) -> bool:
-        """Whether it may be the newest: neither yanked nor blocked."""
-        return self.yanked_at is None and self.block_reason is None
+        """Whether it may be the newest: neither yanked, nor blocked, nor retired."""
+        return self.yanked_at is None and self.block_reason is None and self.retired_at is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Work(StrEnum):
     NOTIFY = "notify"
     DELIVER = "deliver"
     TIDY = "tidy"
+    COLLECT = "collect"
+    SCRUB = "scrub"
     PEER = "peer"
     WITNESS = "witness"
 

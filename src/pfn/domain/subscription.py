@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from pfn.domain.release import SignatureLevel
@@ -110,11 +111,11 @@ class Filters:
         The answer changes without a new listing: at a skip's ``until``, and with the source's trust.
         """
         skips: list[Skip] = []
-        if self.slugs and candidate.slug.casefold() not in _fold(self.slugs):
+        if self.slugs and candidate.slug.casefold() not in _fold_once(self.slugs):
             skips.append(Skip("slug", f"{candidate.slug} is not among the plugins asked for."))
-        if self.tags and _fold(self.tags).isdisjoint(_fold(candidate.tags)):
+        if self.tags and _fold_once(self.tags).isdisjoint(_fold(candidate.tags)):
             skips.append(Skip("tag", f"It has none of the tags: {', '.join(self.tags)}."))
-        if self.authors and candidate.author.casefold() not in _fold(self.authors):
+        if self.authors and candidate.author.casefold() not in _fold_once(self.authors):
             skips.append(Skip("author", f"Its author {candidate.author} is not among: {', '.join(self.authors)}."))
         if self.minimum_trust is not None and candidate.trust < self.minimum_trust:
             skips.append(Skip("trust", f"Its source has trust {candidate.trust:.2f}, below {self.minimum_trust:g}."))
@@ -175,6 +176,10 @@ class Subscription:
 
 def _fold(words: Iterable[str]) -> frozenset[str]:
     return frozenset(word.casefold() for word in words)
+
+
+# A filter's own words: the same for each of the many releases it judges.
+_fold_once = lru_cache(maxsize=256)(_fold)
 
 
 def _either(words: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ from pfn.outbound.connector import GuardedConnector
 from pfn.outbound.policy import OutboundPolicy, Target, check_url
 from pfn.outbound.resolver import JudgingResolver, Lookup
 from pfn.protocol.errors import Code, PfnError
+from pfn.tracing import span
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
@@ -229,7 +230,11 @@ class Fetcher:
                 # Given back before the next host's is awaited, or two redirects could wait for each other.
                 async with self._turn(target.host):
                     began = time.monotonic()
-                    outcome = await self._exchange(request, target, headers, request.total - spent, read)
+                    about = {"server.address": target.host, "http.request.method": request.method}
+                    with span("fetch", about, "client") as asked:
+                        outcome = await self._exchange(request, target, headers, request.total - spent, read)
+                        if not isinstance(outcome, str):
+                            asked.set_attribute("http.response.status_code", outcome[1].status)
                     spent += time.monotonic() - began
                 if not isinstance(outcome, str):
                     return *outcome, target.url, round(spent * 1000)

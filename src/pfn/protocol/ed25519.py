@@ -20,6 +20,7 @@ import secrets
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
 from nacl.exceptions import BadSignatureError
@@ -170,6 +171,7 @@ def parse_signature(text: str) -> bytes | None:
     return signature if signature is not None and len(signature) == SIGNATURE_BYTES else None
 
 
+@lru_cache(maxsize=1024)
 def parse_public_key(text: str) -> PublicKey:
     r"""Read a public key in any form publishers send it (protocol.md section 2).
 

@@ -52,6 +52,7 @@ class Code(Enum):
     SOURCE_SUSPENDED = ("source_suspended", 409, Fault.CALLER, "The source is suspended")
     SOURCE_GATED = ("source_gated", 409, Fault.CALLER, "The source is gated")
     RELEASE_BLOCKED = ("release_blocked", 410, Fault.CALLER, "The release is blocked")
+    RELEASE_RETIRED = ("release_retired", 410, Fault.CALLER, "The bytes of the release are not kept any more")
     RELEASE_YANKED = ("release_yanked", 410, Fault.CALLER, "The release was yanked by its publisher")
     WRONG_STATE = ("wrong_state", 409, Fault.CALLER, "That is not possible in the present state")
     BODY_TOO_LARGE = ("body_too_large", 413, Fault.CALLER, "The body is too large")
@@ -147,6 +148,7 @@ class Code(Enum):
     # The node itself.
     BLOB_MISSING = ("blob_missing", 500, Fault.STORAGE, "The stored bytes are missing")
     NOT_READY = ("not_ready", 503, Fault.STORAGE, "The node cannot serve now")
+    STORAGE_UNAVAILABLE = ("storage_unavailable", 503, Fault.STORAGE, "The storage does not answer")
     STORAGE_FULL = ("storage_full", 507, Fault.STORAGE, "The disk is full")
     SCHEMA_NEWER = ("schema_newer", 500, Fault.STORAGE, "The database was made by a newer version")
     LEASE_LOST = ("lease_lost", 503, Fault.NODE, "Another worker took the work over")

@@ -143,6 +143,12 @@ class AccessService:
                 Code.INVALID_FIELD,
                 f"scopes: a subscriber's key can have {', '.join(sorted(SCOPES_OF[kind]))} only.",
             )
+        if beyond := chosen - grant.scopes:
+            raise PfnError(
+                Code.SCOPE_MISSING,
+                f"A key cannot be given what yours lacks: {', '.join(sorted(beyond))}. "
+                "Choose scopes that yours has, or use the master key.",
+            )
         now = self._clock()
         token = generate_token(kind, self._random_bytes)
         key = ApiKey(

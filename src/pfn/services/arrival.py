@@ -23,19 +23,22 @@ from pfn.services.release_log import Entry, log_releases, logged_among
 from pfn.services.slug import claim_new_slugs
 from pfn.services.sync_progress import SyncProgress
 from pfn.storage.activity import add_activities
-from pfn.storage.blob_store import FileBlobStore, Temporary
+from pfn.storage.blob_store import BlobStore, Temporary
 from pfn.storage.composer import give_vendor
 from pfn.storage.database import Database
+from pfn.storage.garbage import count_collections, hold_garbage
 from pfn.storage.quarantine import clear_quarantined
 from pfn.storage.release import (
-    add_release,
-    add_version_update,
+    add_releases,
+    add_version_updates,
+    blobs_among,
     mirrored_among,
     newest_versions,
     point_newest,
     releases_among,
 )
-from pfn.storage.sync import clear_failure
+from pfn.storage.sync import clear_failures
+from pfn.tracing import span
 from pfn.wordpress.version import is_newer
 
 FIRST_VERSION = "0.0.0"
@@ -65,7 +68,7 @@ class Arrival:
 class ArrivalService:
     """Writes down what arrived."""
 
-    def __init__(self, database: Database, blobs: FileBlobStore, clock: Clock) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, clock: Clock) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
@@ -84,6 +87,7 @@ class ArrivalService:
             present = await releases_among(connection, source.id, keys)
             here = await mirrored_among(connection, source.id, [slug for slug, _ in keys])
             logged = await logged_among(connection, source.id, keys)
+            collections = await count_collections(connection)
         refusals: list[Refusal] = []
         fresh: list[Arrival] = []
         before = quota
@@ -104,44 +108,76 @@ class ArrivalService:
             quota = quota.add(new_plugin=new, size=size)
             fresh.append(arrival)
         # Bytes first, then rows: a row without its blob cannot happen.
-        await self._blobs.keep([(one.temporary, one.release.blob) for one in fresh if one.temporary is not None])
+        with span("keep", {"pfn.releases": len(fresh)}):
+            await self._blobs.keep([(one.temporary, one.release.blob) for one in fresh if one.temporary is not None])
         near = quota.is_near() and not before.is_near()
         events = [quota_warning(source, quota, int(self._clock()))] if near else []
-        async with self._database.write() as connection:
-            await hold_custody(connection, source)
-            # Another process may have been faster since; the first to commit wins, whatever its bytes.
-            late = await releases_among(connection, source.id, keys)
-            new_ones = [one for one in fresh if (one.release.plugin_id, one.release.version) not in late]
-            progress.mirrored += len(new_ones)
-            await progress.write(connection)
-            await _insert(connection, source, new_ones, events, int(self._clock()))
+        with span("record", {"pfn.releases": len(fresh)}):
+            async with self._database.write() as connection:
+                lost = await self._find_lost(connection, fresh, collections)
+                refusals += [_lose(one) for one in fresh if one.release.blob.sha256 in lost]
+                await hold_custody(connection, source)
+                # Another process may have been faster since; the first to commit wins, whatever its bytes.
+                late = await releases_among(connection, source.id, keys)
+                new_ones = [
+                    one
+                    for one in fresh
+                    if (one.release.plugin_id, one.release.version) not in late and one.release.blob.sha256 not in lost
+                ]
+                progress.mirrored += len(new_ones)
+                await progress.write(connection)
+                await _insert(connection, source, new_ones, events, int(self._clock()))
         return refusals, quota
+
+    async def _find_lost(self, connection: AsyncConnection, fresh: Sequence[Arrival], collections: int) -> set[str]:
+        """Give the digests of bytes that were collected as garbage since they were found or kept; now they stay."""
+        found = {one.release.blob.sha256 for one in fresh if one.temporary is None}
+        again = await hold_garbage(connection)
+        lost = found - await blobs_among(connection, found) if found else set()
+        if again != collections:
+            for blob in {one.release.blob for one in fresh}:
+                try:
+                    await self._blobs.require(blob)
+                except PfnError:
+                    lost.add(blob.sha256)
+        return lost
 
 
 async def _insert(
     connection: AsyncConnection, source: Source, fresh: Sequence[Arrival], more: Sequence[Activity], now: int
 ) -> None:
-    newest = await newest_versions(connection, source.id, [one.release.plugin_id for one in fresh])
-    unlisted = [one.release.plugin_id for one in fresh if one.release.plugin_id not in newest]
+    """Write the rows of a batch, in as many statements for many releases as for one."""
+    if not fresh:
+        await add_activities(connection, more)
+        return
+    keys = [(one.release.plugin_id, one.release.version) for one in fresh]
+    newest = await newest_versions(connection, source.id, [slug for slug, _ in keys])
+    unlisted = [slug for slug, _ in keys if slug not in newest]
     events = [*more, *await claim_new_slugs(connection, source, unlisted, now)]
-    if fresh:
-        await give_vendor(connection, source.id)
-    for arrival in fresh:
-        release = arrival.release
-        await add_release(connection, release, arrival.verdict)
-        await clear_failure(connection, source.id, release.plugin_id, release.version)
-        await clear_quarantined(connection, source.id, release.plugin_id, release.version)
+    await give_vendor(connection, source.id)
+    await add_releases(connection, [(one.release, one.verdict) for one in fresh])
+    await clear_failures(connection, source.id, keys)
+    await clear_quarantined(connection, source.id, keys)
+    moves: list[tuple[Release, str]] = []
+    shown: dict[str, Release] = {}
+    for release in (one.release for one in fresh):
         old = newest.get(release.plugin_id, FIRST_VERSION)
         if release.offered and (old == FIRST_VERSION or is_newer(release.version, old)):
-            await point_newest(connection, release)
-            await add_version_update(connection, release, old)
+            moves.append((release, old))
             newest[release.plugin_id] = release.version
-            events.append(_version_event(source, release, old))
+            shown[release.plugin_id] = release
+    await point_newest(connection, *shown.values())
+    await add_version_updates(connection, moves)
     entries = [
         Entry(one.release, one.verdict.manifest, one.listing.statement if one.listing.signed else None) for one in fresh
     ]
     await log_releases(connection, source.id, entries, now)
-    await add_activities(connection, events)
+    await add_activities(connection, [*events, *(_version_event(source, release, old) for release, old in moves)])
+
+
+def _lose(arrival: Arrival) -> Refusal:
+    error = PfnError(Code.BLOB_MISSING, "Its bytes were collected as garbage while it came in; it is tried again.")
+    return Refusal(arrival.listing, error)
 
 
 def _conflict(arrival: Arrival, known: str) -> Refusal:

@@ -3,7 +3,6 @@
 Looks only, changes nothing; every finding that is not ``ok`` says what to do.
 """
 
-import asyncio
 import shutil
 import stat
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.schedule import Work
-from pfn.protocol.errors import PfnError
+from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.leaf import DIVERGED
 from pfn.services.witnesses import list_witnesses
-from pfn.storage.blob_store import FileBlobStore
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
 from pfn.storage.identity import IDENTITY_NAME, load_identity
 from pfn.storage.log import count_leaves, read_halt
@@ -49,17 +48,19 @@ class Finding:
 async def examine_node(
     data: Path,
     database: Database,
-    blobs: FileBlobStore,
+    blobs: BlobStore,
     warnings: Sequence[str],
     now: float,
     *,
     min_free_bytes: int,
+    keys: Path | None = None,
 ) -> list[Finding]:
-    """Look at everything that can go wrong; ``now`` is in Unix seconds."""
+    """Look at everything that can go wrong; ``now`` is in Unix seconds, ``keys`` a folder of their own for the keys."""
     return [
         _examine_folder(data),
-        _examine_identity(data),
+        _examine_identity(keys or data),
         _examine_space(data, min_free_bytes),
+        await _examine_store(blobs),
         *await _examine_rows(database, blobs, now),
         *(Finding("settings", "warning", warning) for warning in warnings),
     ]
@@ -72,11 +73,11 @@ def _examine_folder(data: Path) -> Finding:
     return Finding("folder", "ok", f"{data} is the node's alone.")
 
 
-def _examine_identity(data: Path) -> Finding:
-    if not (data / IDENTITY_NAME).exists():
+def _examine_identity(keys: Path) -> Finding:
+    if not (keys / IDENTITY_NAME).exists():
         return Finding("identity", "wrong", "The node's key is missing; restore identity.key from a backup.")
     try:
-        key = load_identity(data).public_key
+        key = load_identity(keys).public_key
     except PfnError as error:
         return Finding("identity", "wrong", f"The node's key cannot be read. {error.detail}")
     return Finding("identity", "ok", f"The node's key is {key.fingerprint}.")
@@ -98,7 +99,17 @@ def _examine_space(data: Path, min_free_bytes: int) -> Finding:
     return Finding("space", "ok", f"{free}.")
 
 
-async def _examine_rows(database: Database, blobs: FileBlobStore, now: float) -> list[Finding]:
+async def _examine_store(blobs: BlobStore) -> Finding:
+    try:
+        await blobs.ping()
+    except PfnError as error:
+        why = f" ({error.internal})" if error.internal else ""
+        return Finding("blobs", "wrong", f"{blobs.describe()} {error.detail}{why} See: docs/storage.md")
+    lacking = blobs.shortcomings()
+    return Finding("blobs", "warning" if lacking else "ok", " ".join([blobs.describe(), *lacking]))
+
+
+async def _examine_rows(database: Database, blobs: BlobStore, now: float) -> list[Finding]:
     try:
         async with database.read() as connection:
             sample = await newest_blobs(connection, limit=_SAMPLE)
@@ -110,13 +121,16 @@ async def _examine_rows(database: Database, blobs: FileBlobStore, now: float) ->
                 await _examine_log(connection),
                 await _examine_witnesses(connection, now),
             ]
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, PfnError) as error:
         return [Finding("rows", "wrong", f"The database cannot be read: {error}")]
     broken: list[str] = []
     for blob in sample:
         try:
-            await asyncio.to_thread(blobs.open, blob)
+            await blobs.require(blob)
         except PfnError as error:
+            if error.code is Code.STORAGE_UNAVAILABLE:
+                zips = Finding("zips", "wrong", f"Whether the zips are in their places is not known: {error.detail}")
+                return [Finding("rows", "ok", "The database answers."), zips, *running]
             broken.append(f"{blob.sha256}: {error.detail}")
     zips = Finding("zips", "ok", f"The newest {len(sample)} zips are in their places.")
     if broken:

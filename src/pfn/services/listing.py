@@ -9,7 +9,7 @@ statements of changed entries are read first (section 3.4), a batch at a time, s
 import asyncio
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,6 +40,8 @@ from pfn.storage.listing import (
 )
 
 BATCH = 64
+# So many statements stay at hand from reading to mirroring; each takes some kilobytes. More are read again.
+_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Taken:
     """What became of an answer: the plugins that changed, the entries that could not be read, how many are listed.
 
     ``listed`` are (slug, version) of all entries, None where nobody looked; ``shrank_at`` is since when most of the
-    catalogue is missing.
+    catalogue is missing; ``read`` are listings with their statements, the first of those that had to be read.
     """
 
     slugs: frozenset[str]
@@ -75,6 +77,7 @@ class Taken:
     known: Known | None = None
     listed: frozenset[tuple[str, str]] | None = None
     shrank_at: int | None = None
+    read: Mapping[tuple[str, str | None], Listing] = field(default_factory=dict)
 
 
 class ListingService:
@@ -162,9 +165,12 @@ class ListingService:
         if source.generation == 1 or taken.known is None:
             return list(listings), []
         catalog = taken.known.catalog
-        entries = [entry for one in listings if (entry := catalog.find_release(one.slug)) is not None]
-        outcomes = await self._statements.read(source, taken.known, entries)
-        return _part(outcomes)
+        ready = [kept for one in listings if (kept := taken.read.get((one.slug, one.statement))) is not None]
+        here = {one.slug for one in ready}
+        rest = [one for one in listings if one.slug not in here]
+        entries = [entry for one in rest if (entry := catalog.find_release(one.slug)) is not None]
+        read, refused = _part(await self._statements.read(source, taken.known, entries) if entries else [])
+        return [*ready, *read], refused
 
     async def _take_author_data(
         self, source: Source, heard: Heard, data: AuthorData, state: ListingState, progress: SyncProgress
@@ -227,6 +233,7 @@ class ListingService:
             await progress.open()
         slugs: set[str] = set()
         refusals: list[Refusal] = []
+        remembered: dict[tuple[str, str | None], Listing] = {}
         for start in range(0, len(entries), BATCH):
             outcomes = await self._statements.read(source, known, entries[start : start + BATCH])
             read, refused = _part(outcomes)
@@ -238,6 +245,8 @@ class ListingService:
                 changes = [date_listing(dated.get(one.slug), one, now) for one in read]
                 await put_listings(connection, source.id, changes)
             slugs |= {one.slug for one in read}
+            if len(remembered) < _REMEMBERED:
+                remembered |= {(one.slug, one.statement): one for one in read}
             refusals += refused
         if loss.gone or loss.shrank_at != state.shrank_at:
             async with self._database.write() as connection:
@@ -246,7 +255,7 @@ class ListingService:
                 await change_listing_state(connection, source.id, shrank_at=loss.shrank_at)
                 await _lose(connection, source, loss, now)
         named = frozenset((one.slug, one.version) for one in releases)
-        return Taken(frozenset(slugs), refusals, len(releases), known, named, loss.shrank_at)
+        return Taken(frozenset(slugs), refusals, len(releases), known, named, loss.shrank_at, remembered)
 
 
 async def _lose(connection: AsyncConnection, source: Source, loss: Loss, now: int) -> None:

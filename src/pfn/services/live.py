@@ -2,9 +2,9 @@
 
 Events become visible in the order of their numbers (``pfn.storage.activity``), so reading on from a number misses
 nothing and meets nothing twice. One task reads what is new, while anybody listens: when a transaction of this process
-committed, else once a second, for other processes write too. The newest events are kept in one short memory that all
-streams share; a stream has nothing of its own but the number it has come to. Who is slow falls out of that memory and
-reads from the rows instead, which holds up nobody else.
+committed, and when another process's did (``pfn.storage.news``: PostgreSQL tells, else there is a look each second).
+The newest events are kept in one short memory that all streams share; a stream has nothing of its own but the number
+it has come to. Who is slow falls out of that memory and reads from the rows instead, which holds up nobody else.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.storage.activity import last_seq, read_activities
 from pfn.storage.database import Database
 from pfn.storage.history import get_horizon
+from pfn.storage.news import open_news
 
 log = structlog.get_logger()
 
@@ -27,7 +28,7 @@ BATCH = 64
 """Events that a stream is given at a time."""
 
 _MEMORY = 1024
-_POLL_S = 1.0
+_TRY_AGAIN_S = 1.0
 # A burst of small transactions is one look.
 _GATHER_S = 0.02
 _RETRY_AFTER_S = 10
@@ -47,6 +48,7 @@ class LiveService:
 
     def __init__(self, database: Database, *, max_streams: int, memory: int = _MEMORY) -> None:
         self._database = database
+        self._news_of_others = open_news(database)
         self._max_streams = max_streams
         self._memory = memory
         self._count = 0
@@ -151,20 +153,22 @@ class LiveService:
 
     async def _read(self) -> None:
         """Read what is new while anybody listens."""
-        while self._count and not self._stopped:
-            try:
-                found = await self._look()
-            except Exception as error:  # noqa: BLE001  # a database that is away for a moment comes back
-                log.warning("live_events_not_read", error=str(error))
-                await asyncio.sleep(_POLL_S)
-                continue
-            if found < BATCH:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_S):
-                        await self._poked.wait()
-                await asyncio.sleep(_GATHER_S)
-        self._reader = self._start = None
-        self._recent.clear()
+        async with self._news_of_others.hear(self.poke):
+            while self._count and not self._stopped:
+                try:
+                    found = await self._look()
+                except Exception as error:  # noqa: BLE001  # a database that is away for a moment comes back
+                    log.warning("live_events_not_read", error=str(error))
+                    await asyncio.sleep(_TRY_AGAIN_S)
+                    continue
+                if found < BATCH:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._news_of_others.pause):
+                            await self._poked.wait()
+                    await asyncio.sleep(_GATHER_S)
+            # Before anything is awaited: whoever opens a stream meanwhile begins anew.
+            self._reader = self._start = None
+            self._recent.clear()
 
     async def _look(self) -> int:
         """Take what is new into the memory and tell how much it was; the first look only finds where to begin."""

@@ -7,6 +7,13 @@ is never signed, so a damaged log stops instead of forking.
 The last signed head is also kept in a file beside the database, the mark. A database that was set back to an older
 state does not reach up to it: the log is then halted, for every process, until an operator has brought the lost leaves
 back from a peer. A halted log still answers for what it has; nothing new is appended, so nothing new is mirrored.
+
+Where a whole folder was restored, the mark is as old as the rows. Then a note beside it says so: the log is halted, and
+shows nobody an older tree than they may know, until peers were asked or an operator resumes it.
+
+Of several processes each has a mark of its own in its data folder, and a new one takes up the newest signed head it
+finds in the rows. A database that was set back is so noticed by every process that had seen more, running or started
+again on its folder, and halted for all; where none of these folders is left, only witnesses and peers can tell.
 """
 
 import asyncio
@@ -38,9 +45,10 @@ from pfn.services.log_backfill import backfill
 from pfn.services.witnesses import choose_size, describe_witness, list_witnesses
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
-from pfn.storage.identity import write_file
+from pfn.storage.identity import RESTORED_NAME, write_file
 from pfn.storage.log import (
     KeptHead,
+    claim_owner,
     count_leaves,
     get_head,
     halt_log,
@@ -69,6 +77,7 @@ class LogService:
         self._clock = clock
         self._signer = signer
         self._mark = mark
+        self._restored = mark.with_name(RESTORED_NAME)
         self._quorum = quorum
         self._signing = asyncio.Lock()
         self._last: TreeHead | None = None
@@ -83,9 +92,27 @@ class LogService:
         """What others verify checkpoints with."""
         return self._signer.verifier_key
 
+    async def claim(self) -> None:
+        """Make sure that the rows, which other processes share, are of this log, or of none yet.
+
+        Raises PfnError (``config_invalid``) where they are another's: two keys over one tree would be two logs.
+        """
+        mine = self.key.text
+        async with self._database.write() as connection:
+            kept = await newest_head(connection)
+            owner = await claim_owner(connection, mine) if kept is None or self._is_ours(kept) else None
+            if owner != mine:
+                # Raised in here, so that nothing was claimed.
+                raise PfnError(
+                    Code.CONFIG_INVALID,
+                    f"database_url: these rows hold the log of another key than log.key, of {self.origin}. Give every "
+                    "process on one database the same keys; the setting for their folder is keys.",
+                )
+
     async def check(self) -> str | None:
         """Hold the log against its mark, and halt it where it went back or another way; give why, if it is halted."""
         marked = await asyncio.to_thread(self._read_mark)
+        restored = await self.restored()
         async with self._database.read() as connection:
             halted = await read_halt(connection)
             size = await count_leaves(connection)
@@ -95,6 +122,15 @@ class LogService:
             reason = "The log was signed with another key than the one in log.key; restore that from a backup."
             await self.halt(reason)
             return reason
+        if halted is None and restored is not None:
+            reason = (
+                f"The node was restored from a backup of {restored}. Its peers are asked for what it logged since: "
+                "pfn log recover. Where nobody can have seen more than the backup has: pfn log resume"
+            )
+            await self.halt(reason, "node_restored")
+            return reason
+        if halted is None and kept is not None and (marked is None or known == marked):
+            await asyncio.to_thread(self._move_mark, kept.head, kept.note)
         if halted is not None or marked is None or known == marked:
             return halted
         if known is None:
@@ -107,6 +143,10 @@ class LogService:
             reason = f"The first {marked.size} entries of the log are not those that were signed: they were changed."
             await self.halt(reason)
         return reason
+
+    async def restored(self) -> str | None:
+        """Give when the backup was made that the node was restored from; None once it is known what came after it."""
+        return await asyncio.to_thread(self._read_restored)
 
     async def halted(self) -> str | None:
         """Give why the log is halted; None where it is not."""
@@ -134,6 +174,7 @@ class LogService:
                 await resume_log(connection)
                 sentence = "The node's log was resumed: new entries are taken in again."
                 await add_activities(connection, [self._event("log_resumed", sentence, actor)])
+        await asyncio.to_thread(self._restored.unlink, missing_ok=True)
         # What could not wait for the log happened without it.
         await backfill(self._database, self._clock, all_sources=True)
 
@@ -163,6 +204,9 @@ class LogService:
                 return kept
             if kept is None or kept.head != head:
                 kept = await self._sign(head)
+            elif kept.head != self._last:
+                # Another process signed it. Whoever knows of a signed tree sees when the rows are set back behind it.
+                await asyncio.to_thread(self._move_mark, kept.head, kept.note)
             self._last = kept.head
             return kept
 
@@ -176,6 +220,10 @@ class LogService:
         note = sign_checkpoint(Checkpoint(self.origin, head.size, head.root), self._signer)
         fresh = KeptHead(head, write_note(note).decode(), int(self._clock()))
         async with self._database.write() as connection:
+            # This process may have slept since it read the tree, and the rows be others now. What is not kept here is
+            # given to nobody, so a note over a tree that is not there goes no further than this line (decision 012).
+            if await count_leaves(connection) < head.size or await read_head(connection, head.size) != head:
+                raise PfnError(Code.LOG_HALTED, "The log's tree changed while it was signed; try again.", retry_after=1)
             await put_head(connection, fresh)
         await asyncio.to_thread(self._move_mark, head, fresh.note)
         return fresh
@@ -193,8 +241,14 @@ class LogService:
         """Give the newest checkpoint, with the signatures of the witnesses that have seen it.
 
         An older one than was shown before is never shown: others would call that a lie. Raises PfnError
-        (``log_halted``) while the log lacks what it signed.
+        (``log_halted``) while the log lacks what it signed, or may lack it because it was restored.
         """
+        restored = await self.restored()
+        if restored is not None:
+            raise PfnError(
+                Code.LOG_HALTED,
+                f"The node was restored from a backup of {restored}, and is finding out what it logged since.",
+            )
         kept = await self.sign()
         marked = await asyncio.to_thread(self._read_mark)
         if marked is not None and marked.size > kept.head.size:
@@ -282,6 +336,12 @@ class LogService:
     def _read_mark(self) -> TreeHead | None:
         marked = read_mark(self._mark)
         return None if marked is None else marked.head
+
+    def _read_restored(self) -> str | None:
+        try:
+            return self._restored.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
 
     def _move_mark(self, head: TreeHead, note: str) -> None:
         """Write a larger head to the mark; another process may have been further already."""

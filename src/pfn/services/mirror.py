@@ -7,8 +7,8 @@ and that are stored already are not fetched again. What passed is written down a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from pfn.domain.quarantine import belongs_in_quarantine
@@ -29,10 +29,11 @@ from pfn.services.release_log import require_log
 from pfn.services.signature import check_artifact_text, check_signed, find_signature
 from pfn.services.sync_progress import SyncProgress
 from pfn.services.zip_check import ZipCheck
-from pfn.storage.blob_store import FileBlobStore, Temporary, storage_errors
+from pfn.storage.blob_store import BlobStore, Temporary, storage_errors
 from pfn.storage.database import Database
-from pfn.storage.release import blobs_among, find_blob, mirrored_among, releases_among
-from pfn.storage.zip_verdict import find_verdict
+from pfn.storage.release import find_blobs, mirrored_among, releases_among
+from pfn.storage.zip_verdict import find_verdicts
+from pfn.tracing import span
 from pfn.wordpress.slug import is_slug
 from pfn.wordpress.version import is_version
 
@@ -58,7 +59,20 @@ class Offer:
     yank: Yank | None = None
 
 
-_Receive: TypeAlias = Callable[[Listing, list[Temporary]], Awaitable[Arrival | Refusal]]
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A release whose bytes are here: in a temporary file, or stored before and judged, which the ``verdict`` says."""
+
+    listing: Listing
+    signature: KeptSignature | None
+    blob: Blob
+    temporary: Temporary | None = None
+    verdict: ZipVerdict | None = None
+    yank: Yank | None = None
+
+
+_Stored: TypeAlias = Mapping[str, tuple[Blob, ZipVerdict]]
+_Fetch: TypeAlias = Callable[[Listing, list[Temporary]], Awaitable[_Fetched]]
 
 
 class MirrorService:
@@ -67,7 +81,7 @@ class MirrorService:
     def __init__(
         self,
         database: Database,
-        blobs: FileBlobStore,
+        blobs: BlobStore,
         publishers: PublisherClient,
         documents: SignedDocumentClient,
         zips: ZipCheck,
@@ -99,14 +113,15 @@ class MirrorService:
         """Take in a batch of listed releases; what is new is counted in ``progress``, in the same transaction.
 
         A release already here with the same bytes counts as neither new nor refused. With ``recheck`` the bytes are
-        fetched though they are stored. Raises PfnError: ``storage_full``, ``lease_lost``, ``log_halted``; the batch is
-        then not recorded at all.
+        fetched though they are stored. Raises PfnError: ``storage_full``, ``storage_unavailable``, ``lease_lost``,
+        ``log_halted``; the batch is then not recorded at all.
         """
+        stored = {} if recheck else await self._find_stored(listings)
 
-        async def receive(listing: Listing, temporaries: list[Temporary]) -> Arrival | Refusal:
-            return await self._receive(source, listing, temporaries, allow_unsigned=allow_unsigned, recheck=recheck)
+        async def fetch(listing: Listing, temporaries: list[Temporary]) -> _Fetched:
+            return await self._fetch(source, listing, stored, temporaries, allow_unsigned=allow_unsigned)
 
-        return await self._take_in(source, listings, quota, progress, receive, set_apart=True)
+        return await self._take_in(source, listings, quota, progress, fetch, set_apart=True)
 
     async def take(self, source: Source, offers: Sequence[Offer], quota: Quota, progress: SyncProgress) -> Mirrored:
         """Take in a batch of releases that peers offer, through the same gate.
@@ -114,15 +129,13 @@ class MirrorService:
         What is refused is not set apart: nothing says that those bytes are the publisher's. Raises as ``mirror``.
         """
         by_listing = {id(offer.listing): offer for offer in offers}
-        named = [one.listing.signed.verified.statement.sha256 for one in offers if one.listing.signed is not None]
-        async with self._database.read() as connection:
-            here = await blobs_among(connection, named)
-
-        async def receive(listing: Listing, temporaries: list[Temporary]) -> Arrival | Refusal:
-            return await self._receive_offer(source, by_listing[id(listing)], here, temporaries)
-
         listings = [offer.listing for offer in offers]
-        return await self._take_in(source, listings, quota, progress, receive, set_apart=False)
+        stored = await self._find_stored(listings)
+
+        async def fetch(listing: Listing, temporaries: list[Temporary]) -> _Fetched:
+            return await self._fetch_offer(by_listing[id(listing)], stored, temporaries)
+
+        return await self._take_in(source, listings, quota, progress, fetch, set_apart=False)
 
     async def _take_in(
         self,
@@ -130,7 +143,7 @@ class MirrorService:
         listings: Sequence[Listing],
         quota: Quota,
         progress: SyncProgress,
-        get: _Receive,
+        fetch: _Fetch,
         *,
         set_apart: bool,
     ) -> Mirrored:
@@ -141,13 +154,16 @@ class MirrorService:
         temporaries: list[Temporary] = []
 
         async def receive(listing: Listing) -> Arrival | Refusal:
-            async with turns:
-                try:
-                    outcome = await get(listing, temporaries)
-                except PfnError as error:
-                    if error.code is Code.STORAGE_FULL:
-                        raise
-                    outcome = Refusal(listing, error)
+            try:
+                with span("release", {"pfn.slug": listing.slug, "pfn.version": listing.version}):
+                    # Who waits for its judges leaves its turn to the next.
+                    async with turns:
+                        fetched = await fetch(listing, temporaries)
+                    outcome = await self._judge(source, fetched)
+            except PfnError as error:
+                if error.code in {Code.STORAGE_FULL, Code.STORAGE_UNAVAILABLE}:
+                    raise
+                outcome = Refusal(listing, error)
             progress.judge(refused=isinstance(outcome, Refusal))
             return outcome
 
@@ -194,16 +210,22 @@ class MirrorService:
             admitted.append(listing)
         return admitted, refusals
 
-    async def _receive(
-        self, source: Source, listing: Listing, temporaries: list[Temporary], *, allow_unsigned: bool, recheck: bool
-    ) -> Arrival | Refusal:
+    async def _fetch(
+        self,
+        source: Source,
+        listing: Listing,
+        stored: _Stored,
+        temporaries: list[Temporary],
+        *,
+        allow_unsigned: bool,
+    ) -> _Fetched:
         _check_names(listing)
         signature: KeptSignature | None
         if listing.signed is not None:
             url, signature = listing.signed.url, await self._fetch_artifact_signature(listing.signed)
-            stored = None if recheck else await self._find_stored(listing.signed)
-            if stored is not None:
-                return self._judge(source, listing, signature, *stored, None)
+            here = await self._look_up(listing.signed, stored)
+            if here is not None:
+                return _Fetched(listing, signature, here[0], verdict=here[1])
         else:
             signature = await self._find_metadata_signature(source, listing, allow_unsigned=allow_unsigned)
             url = asset_url(
@@ -218,50 +240,48 @@ class MirrorService:
         with storage_errors():
             download = await self._publishers.download_zip(url, temporary.file, max_bytes=self._max_zip_bytes)
             temporary.file.flush()
-        blob = Blob(download.sha256, download.sha1, download.sha384, download.size)
-        verdict = await self._zips.judge(temporary.path, blob.sha256)
-        return self._judge(source, listing, signature, blob, verdict, temporary)
+        return _Fetched(listing, signature, _describe(download), temporary)
 
-    async def _receive_offer(
-        self, source: Source, offer: Offer, here: Collection[str], temporaries: list[Temporary]
-    ) -> Arrival | Refusal:
+    async def _fetch_offer(self, offer: Offer, stored: _Stored, temporaries: list[Temporary]) -> _Fetched:
         listing, signed = offer.listing, offer.listing.signed
         _check_names(listing)
-        known = signed is not None and signed.verified.statement.sha256 in here
-        stored = await self._find_stored(signed) if signed is not None and known else None
-        if stored is not None:
-            return _withdraw(self._judge(source, listing, offer.signature, *stored, None), offer.yank)
+        here = None if signed is None else await self._look_up(signed, stored)
+        if here is not None:
+            return _Fetched(listing, offer.signature, here[0], verdict=here[1], yank=offer.yank)
         temporary = self._blobs.receive()
         temporaries.append(temporary)
         with storage_errors():
             download = await offer.fetch(temporary)
             temporary.file.flush()
-        blob = Blob(download.sha256, download.sha1, download.sha384, download.size)
-        verdict = await self._zips.judge(temporary.path, blob.sha256)
-        return _withdraw(self._judge(source, listing, offer.signature, blob, verdict, temporary), offer.yank)
+        return _Fetched(listing, offer.signature, _describe(download), temporary, yank=offer.yank)
 
-    async def _find_stored(self, signed: SignedListing) -> tuple[Blob, ZipVerdict] | None:
-        """Give the very bytes a statement names, where they are here and were judged under today's rules."""
+    async def _find_stored(self, listings: Sequence[Listing]) -> _Stored:
+        """Give the bytes that statements name, as far as rows tell that they are here, judged under today's rules."""
+        named = [one.signed.verified.statement.sha256 for one in listings if one.signed is not None]
+        if not named:
+            return {}
         async with self._database.read() as connection:
-            blob = await find_blob(connection, signed.verified.statement.sha256)
-            verdict = None if blob is None else await find_verdict(connection, blob.sha256)
-        if blob is None or verdict is None:
+            blobs = await find_blobs(connection, named)
+            verdicts = await find_verdicts(connection, blobs) if blobs else {}
+        return {sha256: (blobs[sha256], verdict) for sha256, verdict in verdicts.items()}
+
+    async def _look_up(self, signed: SignedListing, stored: _Stored) -> tuple[Blob, ZipVerdict] | None:
+        here = stored.get(signed.verified.statement.sha256)
+        if here is None:
             return None
         try:
-            self._blobs.open(blob)
-        except PfnError:
+            await self._blobs.require(here[0])
+        except PfnError as error:
+            if error.code is Code.STORAGE_UNAVAILABLE:
+                raise
             return None
-        return blob, verdict
+        return here
 
-    def _judge(
-        self,
-        source: Source,
-        listing: Listing,
-        signature: KeptSignature | None,
-        blob: Blob,
-        verdict: ZipVerdict,
-        temporary: Temporary | None,
-    ) -> Arrival | Refusal:
+    async def _judge(self, source: Source, fetched: _Fetched) -> Arrival | Refusal:
+        listing, blob, temporary, verdict = fetched.listing, fetched.blob, fetched.temporary, fetched.verdict
+        if verdict is None:
+            assert temporary is not None  # what was not judged before was fetched now
+            verdict = await self._zips.judge(temporary.path, blob.sha256)
         try:
             if listing.signed is not None:
                 check_signed(listing.signed, blob, verdict)
@@ -276,12 +296,14 @@ class MirrorService:
             description=listing.description,
             mirror_date=int(self._clock()),
             blob=blob,
-            level=_level(listing, signature),
-            signature=signature,
+            level=_level(listing, fetched.signature),
+            signature=fetched.signature,
             tags=listing.tags,
             author=verdict.header.get("author") or source.username,
             facts=verdict.facts,
             statement_sequence=listing.signed.verified.statement.sequence if listing.signed else None,
+            yanked_at=fetched.yank.at if fetched.yank else None,
+            yank_reason=fetched.yank.reason if fetched.yank else None,
         )
         return Arrival(temporary, release, verdict, listing)
 
@@ -307,10 +329,8 @@ class MirrorService:
                 await self._blobs.quarantine(refusal.temporary, refusal.blob.sha256)
 
 
-def _withdraw(outcome: Arrival | Refusal, yank: Yank | None) -> Arrival | Refusal:
-    if yank is None or isinstance(outcome, Refusal):
-        return outcome
-    return replace(outcome, release=replace(outcome.release, yanked_at=yank.at, yank_reason=yank.reason))
+def _describe(download: Download) -> Blob:
+    return Blob(download.sha256, download.sha1, download.sha384, download.size)
 
 
 def _check_names(listing: Listing) -> None:

@@ -1,5 +1,6 @@
 """The use cases of one node, by noun: what the outside may ask of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pfn.domain.setting import SettingInForce
@@ -14,6 +15,7 @@ from pfn.services.conflict import ConflictService
 from pfn.services.cosigning import CosigningService
 from pfn.services.directory import DirectoryService
 from pfn.services.evidence_exchange import EvidenceExchange
+from pfn.services.garbage import GarbageService
 from pfn.services.health import HealthService
 from pfn.services.housekeeping import HousekeepingService
 from pfn.services.lease import LeaseService
@@ -31,7 +33,9 @@ from pfn.services.readiness import ReadinessService
 from pfn.services.recheck import RecheckService
 from pfn.services.recovery import RecoveryService
 from pfn.services.release import ReleaseService
+from pfn.services.retention import RetentionService
 from pfn.services.schedule import ScheduleService
+from pfn.services.scrub import ScrubService
 from pfn.services.session import SessionService
 from pfn.services.site_helper import SiteHelperService
 from pfn.services.slug import SlugService
@@ -54,6 +58,7 @@ from pfn.services.witness import WitnessService
 class Services:
     """Everything a node can do. ``warnings`` are sentences the operator should see on every page.
 
+    ``changes`` gives a number that is another one after every write to the rows, or None (``storage.database``).
     Without an ``open_catalogue`` strangers are shown no pages of plugins, sources and events.
     """
 
@@ -65,6 +70,7 @@ class Services:
     warnings: tuple[str, ...]
     settings: tuple[SettingInForce, ...]
     open_catalogue: bool
+    changes: Callable[[], int | None]
     access: AccessService
     activities: ActivityService
     attention: AttentionService
@@ -78,6 +84,7 @@ class Services:
     live: LiveService
     log: LogService
     evidence: EvidenceExchange
+    garbage: GarbageService
     health: HealthService
     measures: MeasureService
     peers: PeerService
@@ -90,7 +97,9 @@ class Services:
     rechecks: RecheckService
     recovery: RecoveryService
     releases: ReleaseService
+    retention: RetentionService
     schedule: ScheduleService
+    scrubs: ScrubService
     sessions: SessionService
     site_helper: SiteHelperService
     slugs: SlugService

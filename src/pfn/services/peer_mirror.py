@@ -42,7 +42,7 @@ from pfn.storage.blob_store import Temporary
 from pfn.storage.database import Database
 from pfn.storage.peer import NEVER, Want, drop_want, list_due_wants, list_peers, put_want
 from pfn.storage.release import releases_among
-from pfn.storage.signed_document import add_statement
+from pfn.storage.signed_document import add_statements
 from pfn.storage.source import get_source
 
 log = structlog.get_logger()
@@ -217,9 +217,8 @@ class PeerMirrorService:
             return 0, []
         async with self._database.write() as connection:
             await hold_custody(connection, source)
-            for one in proven:
-                if one.statement is not None:
-                    await add_statement(connection, source.id, one.statement)
+            stated = [one.statement for one in proven if one.statement is not None]
+            await add_statements(connection, source.id, stated)
         by_listing = {id(one.listing): one.want for one in proven}
         offers = [_make_offer(standing, one, search) for one in proven]
         progress = SyncProgress(self._database, self._clock, source.id)

@@ -146,7 +146,7 @@ class PeerSyncService:
         except PfnError as error:
             if error.code not in _LIES and not await self._is_withheld(peer, error):
                 raise
-            await self._give_up(peer, error)
+            await self.give_up(peer, error)
             return Outcome(Result.FAILED, detail=error.code.slug)
 
     async def _run(self, peer: Peer) -> Outcome:
@@ -219,7 +219,7 @@ class PeerSyncService:
 
     async def _take(self, peer: Peer) -> tuple[int, int]:
         """Take what is wanted and due; tell in how many batches, and how many releases came of it."""
-        search = await self._mirror.search(peer, self._give_up)
+        search = await self._mirror.search(peer, self.give_up)
         batches, taken = 0, 0
         while batches < MOST_TAKES:
             async with self._database.read() as connection:
@@ -284,7 +284,8 @@ class PeerSyncService:
             due = await get_due(connection, Work.PEER, str(peer.id))
         return due is not None and due.outcome == error.code.slug and due.failures + 1 >= _PATIENCE
 
-    async def _give_up(self, peer: Peer, error: PfnError) -> None:
+    async def give_up(self, peer: Peer, error: PfnError) -> None:
+        """Count a peer as faulty, for what it did."""
         async with self._database.write() as connection:
             await self._peers.mark_faulty(connection, peer.id, error.code, error.detail)
 

@@ -1,6 +1,5 @@
 """Quarantine: list what is kept apart, look at it again, drop it. Nothing here is ever served."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from pfn.services.clock import Clock
 from pfn.services.trust import refresh_trust
 from pfn.services.zip_check import ZipCheck
 from pfn.storage.activity import add_activities
-from pfn.storage.blob_store import FileBlobStore
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
 from pfn.storage.listing import look_again
 from pfn.storage.quarantine import (
@@ -47,7 +46,7 @@ class QuarantinePage:
 class QuarantineService:
     """Owns what failed."""
 
-    def __init__(self, database: Database, blobs: FileBlobStore, zips: ZipCheck, clock: Clock) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, zips: ZipCheck, clock: Clock) -> None:
         self._database = database
         self._blobs = blobs
         self._zips = zips
@@ -80,7 +79,7 @@ class QuarantineService:
         """Judge the bytes again, under today's rules; what passes is let go, so that the next sync tries it afresh.
 
         Nothing goes from quarantine to the shelf: the release comes in by the front door or not at all.
-        Raises PfnError: ``quarantine_unknown``, ``wrong_state`` where there are no bytes to judge.
+        Raises PfnError: ``quarantine_unknown``; ``wrong_state``, ``blob_missing`` where there are no bytes to judge.
         """
         item = await self._find(item_id)
         if not item.sha256:
@@ -89,11 +88,12 @@ class QuarantineService:
                 "No bytes were kept: the release was refused before they were fetched. "
                 "Drop it, and the next sync tries it afresh.",
             )
-        try:
-            verdict = await self._zips.judge(self._blobs.quarantined(item.sha256), item.sha256)
-            check_claim(verdict, item.plugin_id, item.version)
-        except PfnError as error:
-            return SecondLook(item, False, f"It still fails. {error.detail}")
+        async with self._blobs.quarantined(item.sha256) as path:
+            try:
+                verdict = await self._zips.judge(path, item.sha256)
+                check_claim(verdict, item.plugin_id, item.version)
+            except PfnError as error:
+                return SecondLook(item, False, f"It still fails. {error.detail}")
         if item.code not in {Code.ZIP_REFUSED.slug, Code.ZIP_MISMATCH.slug}:
             return SecondLook(
                 item, False, f"Its zip is in order, but it was refused for another reason: {item.details}"
@@ -133,4 +133,4 @@ class QuarantineService:
                 )
                 await add_activities(connection, [event])
         if last and item.sha256:
-            await asyncio.to_thread(self._blobs.quarantined(item.sha256).unlink, missing_ok=True)
+            await self._blobs.drop_quarantined(item.sha256)

@@ -17,7 +17,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from pfn.protocol.errors import PfnError
 from pfn.services.clock import Clock
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
 from pfn.storage.log import read_halt
 from pfn.storage.migrate import newest_schema, read_schema
@@ -69,13 +71,16 @@ class Readiness:
 
 
 class ReadinessService:
-    """Looks at what one node needs; ``blobs`` is the folder of the stored bytes."""
+    """Looks at what one node needs; ``blobs`` is the folder of the stored bytes, ``bucket`` what has them instead."""
 
-    def __init__(self, database: Database, clock: Clock, blobs: Path, *, min_free_bytes: int) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, blobs: Path, *, min_free_bytes: int, bucket: BlobStore | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._blobs = blobs
         self._min_free_bytes = min_free_bytes
+        self._bucket = bucket
         self._one = asyncio.Lock()
         self._needed: str | None = None
         self._last: tuple[float, Readiness] | None = None
@@ -86,7 +91,8 @@ class ReadinessService:
             now = self._clock()
             if self._last is None or not 0 <= now - self._last[0] < FRESH_S:
                 rows = await self._check_rows()
-                self._last = (now, Readiness([*rows, *await asyncio.to_thread(self._check_disk)]))
+                disk = await asyncio.to_thread(self._check_disk)
+                self._last = (now, Readiness([*rows, *disk, *await self._check_bucket()]))
             return self._last[1]
 
     async def _check_rows(self) -> Sequence[Check]:
@@ -97,7 +103,7 @@ class ReadinessService:
                 present = await read_schema(connection)
                 # Only of the one schema is it known that there is such a table.
                 halted = await read_halt(connection) if present == self._needed else None
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except (SQLAlchemyError, PfnError, OSError, TimeoutError) as error:
             log.warning("database_away", error=str(error))
             return [Check("database", State.FAILED, "The database does not answer.")]
         answers = Check("database", State.OK, "The database answers.")
@@ -110,6 +116,19 @@ class ReadinessService:
             sentence = "The log is halted: what is mirrored is served, nothing new is mirrored. See: pfn log show"
             takes = Check("log", State.DEGRADED, sentence)
         return [answers, Check("schema", State.OK, "The schema is the one this version needs."), takes]
+
+    async def _check_bucket(self) -> Sequence[Check]:
+        if self._bucket is None:
+            return []
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._bucket.ping()
+        except (PfnError, TimeoutError) as error:
+            log.warning("bucket_away", error=str(error), internal=getattr(error, "internal", None))
+            # Other nodes of a load balancer have no other bucket, and the rest of what is here is served.
+            sentence = "The bucket of the zips does not answer: no zip can be sent, and nothing new is mirrored."
+            return [Check("bucket", State.DEGRADED, sentence)]
+        return [Check("bucket", State.OK, "The bucket of the zips answers.")]
 
     def _check_disk(self) -> Sequence[Check]:
         try:

@@ -1,44 +1,35 @@
 """Look at what was mirrored once more, every day: the stored bytes, and the proofs that were kept with them.
 
 Bytes that no longer match their digest are the fault of this node's own disk and no evidence against the source. They
-are not served from then on; whole ones are fetched from the publisher, for the digest tells them from any others. A
-proof that does not hold any more over bytes that do match is another matter: the release is served to nobody, and it
-weighs on trust until somebody found out how that came.
+are not served from then on, and whole ones are fetched (``pfn.services.blob_repair``). A proof that does not hold any
+more over bytes that do match is another matter: the release is served to nobody, and it weighs on trust until somebody
+found out how that came.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import Activity, describe, source_event
 from pfn.domain.release import Release, SignatureLevel
 from pfn.domain.schedule import Outcome, Result
-from pfn.domain.source import Source, SourceStatus
+from pfn.domain.source import Source
 from pfn.domain.trust import DAY
-from pfn.outbound.publisher import PublisherClient
-from pfn.protocol.catalog import MAX_CATALOG_BYTES, Catalog
-from pfn.protocol.document import read_document
-from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.errors import Code, PfnError
-from pfn.protocol.naming_scheme import asset_url
+from pfn.services.blob_repair import SETTLED, BlobRepair, Holder
 from pfn.services.clock import Clock
 from pfn.services.signature import holds
 from pfn.services.statement import StatementService
 from pfn.services.trust import refresh_trust
 from pfn.storage.activity import add_activities
-from pfn.storage.blob_store import FileBlobStore, storage_errors
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
-from pfn.storage.recheck import add_recheck, list_unchecked, mark_checked, mark_corrupt
+from pfn.storage.recheck import add_recheck, list_unchecked, mark_checked
 from pfn.storage.release import mark_releases, refresh_newest
-from pfn.storage.signed_document import get_catalog
 from pfn.storage.source import get_source
 
-log = structlog.get_logger()
-
 _BATCH = 100
-_SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +48,8 @@ class RecheckService:
     def __init__(
         self,
         database: Database,
-        blobs: FileBlobStore,
-        publishers: PublisherClient,
+        blobs: BlobStore,
+        repair: BlobRepair,
         statements: StatementService,
         clock: Clock,
         *,
@@ -66,7 +57,7 @@ class RecheckService:
     ) -> None:
         self._database = database
         self._blobs = blobs
-        self._publishers = publishers
+        self._repair = repair
         self._statements = statements
         self._clock = clock
         self._max_bytes = max_bytes
@@ -81,7 +72,7 @@ class RecheckService:
             async with self._database.read() as connection:
                 source = await get_source(connection, source_id)
                 found = await list_unchecked(connection, source_id, before=began, limit=_BATCH)
-            if source is None or source.status in _SETTLED or not found:
+            if source is None or source.status in SETTLED or not found:
                 break
             looks: list[_Look] = []
             for releases in found:
@@ -89,7 +80,7 @@ class RecheckService:
                     break
                 looks.append(await self._look(source, releases))
                 read += releases[0].blob.size
-            await self._record(source_id, looks)
+            await self._record(source_id, looks, began)
             looked += len(looks)
             damaged += sum(not look.whole for look in looks)
         if damaged:
@@ -99,13 +90,8 @@ class RecheckService:
     async def _look(self, source: Source, releases: tuple[Release, ...]) -> _Look:
         blob = releases[0].blob
         intact = await self._blobs.matches(blob)
-        if not intact:
-            # Before anything else: what is damaged must not be served while better bytes are looked for.
-            await self._tell_of_bytes(source, releases, damaged=True)
-            if not await self._repair(source, releases):
-                return _Look(blob.sha256, whole=False)
-        if blob.corrupt or not intact:
-            await self._tell_of_bytes(source, releases, damaged=False)
+        if not await self._repair.settle(blob, [Holder(source, releases)], intact=intact):
+            return _Look(blob.sha256, whole=False)
         # What is served to nobody need not be proven again.
         proven = [release for release in releases if release.signature is not None and release.block_reason is None]
         reasons = [(release, await self._find_broken_proof(source, release)) for release in proven]
@@ -124,61 +110,14 @@ class RecheckService:
             return error.detail
         return next((check.detail for check in checks if not check.passed and check.name != "yank"), None)
 
-    async def _repair(self, source: Source, releases: Sequence[Release]) -> bool:
-        """Fetch a blob again from wherever its publisher may have it; tell whether the very bytes came."""
-        for release in releases:
-            for url in await self._addresses(source, release):
-                try:
-                    if await self._fetch(url, release):
-                        return True
-                except PfnError as error:
-                    log.info("blob_not_restored", url=url, sha256=release.blob.sha256, error=str(error))
-        return False
-
-    async def _fetch(self, url: str, release: Release) -> bool:
-        blob = release.blob
-        temporary = self._blobs.receive()
-        try:
-            with storage_errors():
-                download = await self._publishers.download_zip(url, temporary.file, max_bytes=blob.size)
-            if download.sha256 != blob.sha256:
-                return False
-            await self._blobs.restore(temporary, blob)
-        finally:
-            temporary.discard()
-        return True
-
-    async def _addresses(self, source: Source, release: Release) -> list[str]:
-        """Give where a release's zip may be: as its catalogue says, and as its naming scheme does."""
-        found = []
-        async with self._database.read() as connection:
-            stored = await get_catalog(connection, source.id)
-        if stored is not None:
-            catalog = read_document(Catalog, parse_envelope(stored.envelope, max_bytes=MAX_CATALOG_BYTES))
-            listed = catalog.find_release(release.plugin_id)
-            if listed is not None and listed.version == release.version:
-                found.append(listed.url)
-        if source.asset_domain is not None and source.asset_naming_scheme is not None:
-            domain, scheme = source.asset_domain, source.asset_naming_scheme
-            names = {"author": source.username, "slug": release.plugin_id, "version": release.version}
-            found.append(asset_url(domain, scheme, **names))
-        return found
-
-    async def _tell_of_bytes(self, source: Source, releases: Sequence[Release], *, damaged: bool) -> None:
-        now = int(self._clock())
-        async with self._database.write() as connection:
-            sha256 = releases[0].blob.sha256
-            if not await mark_corrupt(connection, sha256, now if damaged else None):
-                return
-            await add_activities(connection, [_bytes_event(source, one, now, damaged=damaged) for one in releases])
-
-    async def _record(self, source_id: str, looks: Sequence[_Look]) -> None:
+    async def _record(self, source_id: str, looks: Sequence[_Look], began: int) -> None:
         now = int(self._clock())
         async with self._database.write() as connection:
             source = await get_source(connection, source_id, lock=True)
             if source is None:
                 return
-            await mark_checked(connection, [look.sha256 for look in looks], now)
+            # Even where the clock went back, or they would be looked at without end.
+            await mark_checked(connection, [look.sha256 for look in looks], max(now, began))
             proofs = sum(look.proofs for look in looks)
             broken = [pair for look in looks for pair in look.broken]
             if proofs:
@@ -198,15 +137,3 @@ async def _block(connection: AsyncConnection, source: Source, release: Release, 
     sentence = f"The kept proof of {slug} {version} of {source.id} does not hold any more; it is not served. {reason}"
     details = describe("proof_broken", sentence, code=Code.SIGNATURE_INVALID.slug, sha256=release.blob.sha256)
     return source_event(source, now, details, plugin_id=slug, plugin_name=release.name, new_version=version)
-
-
-def _bytes_event(source: Source, release: Release, now: int, *, damaged: bool) -> Activity:
-    what = f"The stored bytes of {release.plugin_id} {release.version} of {source.id}"
-    if damaged:
-        sentence = f"{what} are damaged or missing, by a fault of this node. They are not served until they are whole."
-        details = describe("bytes_corrupt", sentence, code=Code.BLOB_CORRUPT.slug, sha256=release.blob.sha256)
-    else:
-        details = describe("bytes_restored", f"{what} are whole again and served.", sha256=release.blob.sha256)
-    return source_event(
-        source, now, details, plugin_id=release.plugin_id, plugin_name=release.name, new_version=release.version
-    )

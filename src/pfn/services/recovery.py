@@ -3,6 +3,9 @@
 Peers keep the leaves they read, byte for byte. What they bring is believed for one reason alone: together with what is
 here it makes a tree that this log's own key signed. The leaves are put back in their places, and only then is the log
 resumed. The releases they speak of come back by the next sync, each to the leaf it had.
+
+A node that was restored from a backup knows nothing of what it signed since: only its peers can tell. It asks them by
+itself when it starts, and goes on where all of them answered; else its operator decides.
 """
 
 from collections.abc import Sequence
@@ -12,7 +15,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.domain.activity import Activity, ActivityType, describe
+from pfn.domain.activity import NODE, Activity, ActivityType, describe
 from pfn.domain.peer import ESTABLISHED, Peer
 from pfn.domain.trust import Gate
 from pfn.outbound.peer import PeerClient
@@ -76,18 +79,31 @@ class RecoveryService:
         self._mark = mark
         self._clock = clock
 
-    async def recover(self, actor: str) -> Recovered:
-        """Fetch what is missing, put it back, resume the log.
+    async def settle(self) -> None:
+        """Find out what a restored node logged since its backup, where every peer answers; else leave it halted."""
+        if await self._log.restored() is None:
+            return
+        try:
+            found = await self.recover(NODE, of_all=True)
+        except PfnError as error:
+            log.warning("restored_node_waits", code=error.code.slug, detail=error.detail)
+        else:
+            log.info("restored_node_goes_on", entries=found.entries, peer=found.peer, size=found.size)
 
-        Raises SecurityError: ``log_rollback`` where no peer keeps all that was signed, ``log_consistency`` where what
-        is here is not the beginning of it, or of a tree that was signed: then the log went another way and cannot be
-        mended.
+    async def recover(self, actor: str, *, of_all: bool = False) -> Recovered:
+        """Fetch what is missing, put it back, resume the log; with ``of_all`` only where every peer answered.
+
+        Raises SecurityError: ``log_rollback`` where no peer keeps all that was signed, or none answers a restored node
+        that asks what it signed; ``log_consistency`` where what is here is not the beginning of it, or of a tree that
+        was signed: then the log went another way and cannot be mended.
         """
         frontier = await self._read_frontier()
         async with self._database.read() as connection:
             newest = await newest_head(connection)
             peers = [peer for peer in await list_peers(connection) if peer.state in ESTABLISHED]
-        targets = await self._find_targets(peers, [] if newest is None else [newest.note.encode()])
+        targets, silent = await self._find_targets(peers, [] if newest is None else [newest.note.encode()])
+        if await self._log.restored() is not None:
+            _require_answers(peers, silent, of_all=of_all)
         await self._require_start(targets, frontier.size)
         target = max(targets, key=lambda one: one.head.size, default=None)
         if target is None or target.head.size <= frontier.size:
@@ -133,8 +149,9 @@ class RecoveryService:
                         "went another way, and cannot be mended.",
                     )
 
-    async def _find_targets(self, peers: Sequence[Peer], notes: list[bytes]) -> list[_Target]:
-        """Find the trees that our own key signed, wherever their notes are kept."""
+    async def _find_targets(self, peers: Sequence[Peer], notes: list[bytes]) -> tuple[list[_Target], list[Peer]]:
+        """Find the trees that our own key signed, wherever their notes are kept; give them, and who did not answer."""
+        silent = []
         notes += [self._mark.read_bytes()] if self._mark.exists() else []
         for peer in peers:
             try:
@@ -142,7 +159,8 @@ class RecoveryService:
                 notes.append((await self._client.get_peer_leaves(peer.url, self._log.origin, 0, 0)).note)
             except PfnError as error:
                 log.info("peer_not_asked", peer=peer.url, code=error.code.slug, internal=error.internal)
-        return [target for note in notes if (target := self._believe(note)) is not None]
+                silent.append(peer)
+        return [target for note in notes if (target := self._believe(note)) is not None], silent
 
     def _believe(self, body: bytes) -> _Target | None:
         try:
@@ -192,6 +210,22 @@ class RecoveryService:
         gates = tuple(sorted({*source.gates, Gate.EQUIVOCATION.value}))
         await change_source(connection, source_id, gates=gates)
         await refresh_trust(connection, replace(source, gates=gates), self._clock())
+
+
+def _require_answers(peers: Sequence[Peer], silent: Sequence[Peer], *, of_all: bool) -> None:
+    """Raise where nobody, or not everybody, could say what a restored node signed since its backup."""
+    if not peers:
+        raise SecurityError(
+            Code.LOG_ROLLBACK,
+            "The node has no peers to ask what it logged since its backup. Where nobody can have seen more than the "
+            "backup has: pfn log resume",
+        )
+    if len(silent) == len(peers) or (of_all and silent):
+        raise SecurityError(
+            Code.LOG_ROLLBACK,
+            f"{silent[0].url} could not be asked what the node logged since its backup. Try again when it can be "
+            "reached: pfn log recover",
+        )
 
 
 def _explain(signed: int, here: int, refusals: Sequence[PfnError]) -> SecurityError:

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from pfn.domain.download import Download
@@ -15,16 +17,17 @@ from pfn.services.clock import Clock
 from pfn.services.signature import holds
 from pfn.services.statement import StatementService
 from pfn.services.verification import require_source
-from pfn.storage.blob_store import FileBlobStore
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
 from pfn.storage.download import find_download
-from pfn.storage.held import find_served_blob
+from pfn.storage.file_blobs import open_blob
+from pfn.storage.held import find_served_blob, is_retired
 from pfn.storage.plugin import PluginPage, PluginQuery, list_plugins
 from pfn.storage.release import get_release, list_releases
 from pfn.wordpress.slug import is_slug
 
-_CHUNK = 1024 * 1024
 _MOST_FOUND = 10_000
+_RETIRED = "this node keeps only newer versions. The record of the release and its proof stay."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Verdict:
 class ReleaseService:
     """Reads what was mirrored."""
 
-    def __init__(self, database: Database, blobs: FileBlobStore, statements: StatementService, clock: Clock) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, statements: StatementService, clock: Clock) -> None:
         self._database = database
         self._statements = statements
         self._blobs = blobs
@@ -81,7 +84,9 @@ class ReleaseService:
             key = (source_id, plugin_id)
             known = (await list_releases(connection, [key]))[key] if is_slug(plugin_id) else ()
         if known and version is None:
-            reasons = "; ".join(f"{one.version}: {one.yank_reason or one.block_reason}" for one in known[:5])
+            reasons = "; ".join(
+                f"{one.version}: {one.yank_reason or one.block_reason or 'retired'}" for one in known[:5]
+            )
             raise PfnError(Code.RELEASE_YANKED, f"Every version of {plugin_id} was withdrawn. {reasons}")
         if not known:
             raise PfnError(Code.PLUGIN_UNKNOWN, f"{source_id} has no mirrored plugin {plugin_id!r}.")
@@ -92,8 +97,9 @@ class ReleaseService:
         )
 
     async def find_download(self, source_id: str, plugin_id: str, version: str | None = None) -> Download:
-        """Find what is sent of one release, the newest where no version is named. Raises PfnError as ``find`` does.
+        """Find what is sent of one release, the newest where no version is named.
 
+        Raises PfnError as ``find`` does; ``release_retired``.
         What was found is remembered for as long as nobody commits anything: a takedown acts at once.
         """
         changes = self._database.changes()
@@ -106,35 +112,53 @@ class ReleaseService:
             async with self._database.read() as connection:
                 download = await find_download(connection, source_id, plugin_id, version)
             if download is None:
-                await self.find(source_id, plugin_id, version)
+                _, release = await self.find(source_id, plugin_id, version)
+                require_kept(release)
                 raise PfnError(Code.RELEASE_UNKNOWN, f"{plugin_id} of {source_id} changed just now; ask again.")
             # Not where others found that something changed, and began anew.
             found[key] = download
         return download
 
     async def find_blob(self, sha256: str) -> Blob:
-        """Find the bytes of a served release by digest. Raises PfnError (``not_found``)."""
+        """Find the bytes of a served release by digest. Raises PfnError (``not_found``, ``release_retired``)."""
         async with self._database.read() as connection:
             blob = await find_served_blob(connection, sha256)
+            retired = blob is None and await is_retired(connection, sha256)
+        if retired:
+            raise PfnError(Code.RELEASE_RETIRED, f"These bytes are kept no more: {_RETIRED}")
         if blob is None:
             raise PfnError(Code.NOT_FOUND, "No release that is served here has this SHA-256.")
         return blob
 
-    def locate(self, blob: Blob) -> Path:
-        """Give the file of stored bytes; it looks at the disk, so call it in a thread.
+    def local(self, blob: Blob) -> Path | None:
+        """Give where the file of stored bytes is or should be; None where they are elsewhere."""
+        return self._blobs.local(blob)
+
+    def open(self, blob: Blob) -> FileIO:
+        """Open the file of stored bytes that are ``local``; it looks at the disk, so call it in a thread.
 
         Raises PfnError: ``blob_missing``, ``blob_corrupt``.
         """
-        return self._blobs.open(blob)
+        path = self._blobs.local(blob)
+        assert path is not None  # asked before
+        return open_blob(path, blob)
 
-    def path(self, blob: Blob) -> Path:
-        """Give where stored bytes are or should be, for a proxy that reads them itself."""
-        return self._blobs.path(blob).absolute()
+    def read(self, blob: Blob, first: int, length: int) -> AsyncIterator[bytes]:
+        """Give stored bytes, in pieces. Raises PfnError as the blob store does."""
+        return self._blobs.read(blob, first, length)
+
+    async def sign(self, blob: Blob, seconds: int, filename: str) -> str | None:
+        """Give a URL under which anybody may fetch stored bytes for ``seconds``, where there can be one."""
+        return await self._blobs.sign(blob, seconds, filename)
 
     async def verify(self, source_id: str, plugin_id: str, version: str | None = None) -> Verdict:
-        """Hash the stored bytes and check the stored signature now. Raises PfnError as ``find`` does."""
+        """Hash the stored bytes and check the stored signature now.
+
+        Raises PfnError as ``find`` does; ``release_retired``.
+        """
         source, release = await self.find(source_id, plugin_id, version)
-        checks = [*await asyncio.to_thread(self._check_bytes, release), _check_signature(release)]
+        require_kept(release)
+        checks = [*await self._check_bytes(release), _check_signature(release)]
         statement = None
         if release.level is SignatureLevel.ARTIFACT:
             statement, more = await self._statements.recheck(source, release)
@@ -149,17 +173,18 @@ class ReleaseService:
             statement=statement,
         )
 
-    def _check_bytes(self, release: Release) -> list[Check]:
+    async def _check_bytes(self, release: Release) -> list[Check]:
+        digests = [hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.sha384()]
         try:
-            path = self._blobs.open(release.blob)
+            await self._blobs.require(release.blob)
+            async for piece in self._blobs.read(release.blob, 0, release.blob.size):
+                for digest in digests:
+                    await asyncio.to_thread(digest.update, piece)
         except PfnError as error:
+            if error.code is Code.STORAGE_UNAVAILABLE:
+                raise
             return [Check("bytes_present", False, error.detail)]
         present = Check("bytes_present", True, f"The zip is here, {release.blob.size} bytes long.")
-        digests = [hashlib.sha256(), hashlib.sha1(usedforsecurity=False), hashlib.sha384()]
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                for digest in digests:
-                    digest.update(chunk)
         expected = (release.blob.sha256, release.blob.sha1, release.blob.sha384)
         return [
             present,
@@ -174,6 +199,14 @@ class ReleaseService:
                 for digest, wanted in zip(digests, expected, strict=True)
             ),
         ]
+
+
+def require_kept(release: Release) -> None:
+    """Raise PfnError (``release_retired``) where the bytes of a release are not kept any more."""
+    if release.retired_at is not None:
+        raise PfnError(
+            Code.RELEASE_RETIRED, f"The zip of {release.plugin_id} {release.version} is kept no more: {_RETIRED}"
+        )
 
 
 def _check_signature(release: Release) -> Check:

@@ -11,7 +11,7 @@ from pfn.domain.activity import NODE, Activity, ActivityFilter, ActivityType, de
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock
 from pfn.storage.activity import add_activities, list_activities
-from pfn.storage.blob_store import FileBlobStore
+from pfn.storage.blob_store import BlobStore
 from pfn.storage.database import Database
 
 _FULL, _RECOVERED = "storage_full", "storage_recovered"
@@ -20,7 +20,7 @@ _FULL, _RECOVERED = "storage_full", "storage_recovered"
 class Room:
     """Watches the disk of the blobs. ``min_free_bytes`` is what mirroring leaves free."""
 
-    def __init__(self, database: Database, blobs: FileBlobStore, clock: Clock, *, min_free_bytes: int) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, clock: Clock, *, min_free_bytes: int) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
@@ -29,7 +29,7 @@ class Room:
     async def require(self) -> None:
         """Raise PfnError (``storage_full``) unless there is room for more."""
         free = await asyncio.to_thread(self._blobs.free_bytes)
-        if free < self._min_free_bytes:
+        if free is not None and free < self._min_free_bytes:
             raise PfnError(
                 Code.STORAGE_FULL,
                 f"The node's disk has {free} bytes free and keeps {self._min_free_bytes}; "

@@ -19,6 +19,7 @@ from pfn.storage.database import Database
 from pfn.storage.schedule import drop_due, get_due, list_due, next_due_at, put_due
 from pfn.storage.source import get_source, list_sources
 
+_DAY = 86_400
 SOURCE_WORK = (Work.VERIFY, Work.PROBE, Work.SYNC, Work.RECHECK)
 _AT_ONCE = frozenset({Work.PROBE, Work.SYNC})
 _BY_STATUS: Mapping[SourceStatus, tuple[Work, ...]] = {
@@ -32,7 +33,7 @@ _BY_STATUS: Mapping[SourceStatus, tuple[Work, ...]] = {
 _PACED_BY_TRUST = frozenset({Work.SYNC, Work.PROBE})
 
 
-def make_paces(*, sync: int, probe: int, verify: int, recheck: int) -> Mapping[Work, Pace]:
+def make_paces(*, sync: int, probe: int, verify: int, recheck: int, scrub: int) -> Mapping[Work, Pace]:
     """Give the pace of every kind of work from the settings' intervals, all in seconds."""
     return {
         Work.SYNC: Pace(sync, max(1, sync // 4), sync * 24, max(1, sync // 12), sync * 24),
@@ -45,6 +46,8 @@ def make_paces(*, sync: int, probe: int, verify: int, recheck: int) -> Mapping[W
         # Each run says itself when the next delivery is due.
         Work.DELIVER: Pace(1, 1, 1, 60, 3600),
         Work.TIDY: Pace.steady(3600),
+        Work.COLLECT: Pace.steady(86_400),
+        Work.SCRUB: Pace.steady(scrub),
         Work.PEER: Pace(300, 30, 3600, 60, 3600),
         Work.WITNESS: Pace.steady(3600),
     }
@@ -94,8 +97,11 @@ class ScheduleService:
             for source in await list_sources(connection):
                 if any((kind, source.id) not in scheduled for kind in _BY_STATUS[source.status]):
                     await self.follow(connection, source)
-            if (Work.TIDY, "") not in scheduled:
-                await self.put(connection, Work.TIDY, at=int(self._clock()))
+            now = int(self._clock())
+            # A node that just started has better to do than what can wait for a day.
+            for kind, at in ((Work.TIDY, now), (Work.COLLECT, now + _DAY), (Work.SCRUB, now + _DAY)):
+                if (kind, "") not in scheduled:
+                    await self.put(connection, kind, at=at)
 
     async def finish(self, lease: Lease, outcome: Outcome) -> bool:
         """End a lease and plan the next run; tell whether it was still ours."""

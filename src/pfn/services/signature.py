@@ -24,12 +24,11 @@ async def find_signature(publishers: PublisherClient, source: Source, listing: L
     Raises SecurityError (``signature_invalid``); PfnError where the publisher cannot be asked.
     """
     if listing.signature is not None:
-        message = metadata_message(listing.slug, listing.name, listing.version, listing.description)
-        return _check(source, listing.signature, message, "its catalogue entry")
+        return check_listed(source.public_key, listing)
     signed = await publishers.get_plugin_data(source.instance_url, source.username, listing.slug)
     if signed is None:
         return None
-    checked = _check(source, signed.signature, plugin_data_message(signed.data), "/federated/plugin-data")
+    checked = _check(source.public_key, signed.signature, plugin_data_message(signed.data), "/federated/plugin-data")
     if not signed.describes(listing.slug, listing.version):
         raise SecurityError(
             Code.SIGNATURE_INVALID,
@@ -38,14 +37,25 @@ async def find_signature(publishers: PublisherClient, source: Source, listing: L
     return checked
 
 
+def check_listed(public_key: str, listing: Listing) -> KeptSignature | None:
+    """Give the signature in a catalogue entry, checked with this key (PEM); None where there is none.
+
+    Raises SecurityError (``signature_invalid``).
+    """
+    if listing.signature is None:
+        return None
+    message = metadata_message(listing.slug, listing.name, listing.version, listing.description)
+    return _check(public_key, listing.signature, message, "its catalogue entry")
+
+
 def holds(signature: KeptSignature) -> bool:
     """Check a stored signature again, over the message and with the key it was stored with."""
     raw = parse_signature(signature.signature)
     return raw is not None and verify(parse_public_key(signature.public_key), signature.message, raw)
 
 
-def _check(source: Source, text: str, message: bytes, where: str) -> KeptSignature:
-    signature = KeptSignature(text, message, source.public_key)
+def _check(public_key: str, text: str, message: bytes, where: str) -> KeptSignature:
+    signature = KeptSignature(text, message, public_key)
     if not holds(signature):
         raise SecurityError(
             Code.SIGNATURE_INVALID,

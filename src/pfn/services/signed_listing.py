@@ -29,7 +29,7 @@ from pfn.services.signature import check_artifact_text
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.release import get_release, mark_releases, refresh_newest, releases_among
-from pfn.storage.signed_document import StoredStatement, add_statement, list_statements
+from pfn.storage.signed_document import StoredStatement, add_statements, list_statements
 
 LONGEST_ROW = 500
 
@@ -87,8 +87,7 @@ class SignedListingService:
         if fetched:
             async with self._database.write() as connection:
                 await hold_custody(connection, source)
-                for statement in fetched:
-                    await add_statement(connection, source.id, statement)
+                await add_statements(connection, source.id, fetched)
         return [task.result() for task in tasks]
 
     async def _load(self, source: Source, known: Known, entries: Sequence[ListedRelease]) -> _Shelf:

@@ -8,6 +8,7 @@ more. What a sync does is ``pfn.services.sync_run``'s.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pfn.domain.schedule import Outcome, Result, Work
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
@@ -17,7 +18,7 @@ from pfn.services.clock import Clock
 from pfn.services.lease import Lease, LeaseService
 from pfn.services.schedule import ScheduleService, host_of
 from pfn.services.sync_progress import SyncProgress
-from pfn.services.sync_run import SyncRunner, require_verified
+from pfn.services.sync_run import require_verified
 from pfn.services.verification import require_source
 from pfn.storage.database import Database
 from pfn.storage.listing import get_listing_state, list_listings
@@ -51,11 +52,18 @@ class SyncOutcome:
     author: AuthorInfo | None
 
 
+class Runs(Protocol):
+    """Does syncs, here (``SyncRunner``) or elsewhere."""
+
+    async def run(self, source_id: str, progress: SyncProgress, *, recheck: bool, retry_all: bool) -> Outcome:
+        """Sync a source; what goes wrong is recorded. Raises PfnError (``lease_lost``)."""
+
+
 class SyncService:
     """Runs syncs."""
 
     def __init__(
-        self, database: Database, leases: LeaseService, schedule: ScheduleService, runner: SyncRunner, clock: Clock
+        self, database: Database, leases: LeaseService, schedule: ScheduleService, runner: Runs, clock: Clock
     ) -> None:
         self._database = database
         self._leases = leases
@@ -133,6 +141,13 @@ class SyncService:
                 await interrupt_syncs(connection, source_id, int(self._clock()))
         progress = SyncProgress(self._database, self._clock, source_id)
         return await self._runner.run(source_id, progress, recheck=False, retry_all=False)
+
+    async def run_for(self, sync_id: int, source_id: str, *, recheck: bool, retry_all: bool) -> Outcome:
+        """Do a sync that another process began, which keeps and ends its lease. Raises PfnError (``lease_lost``)."""
+        async with self._database.read() as connection:
+            sync = await get_sync(connection, sync_id)
+        progress = SyncProgress(self._database, self._clock, source_id, sync)
+        return await self._runner.run(source_id, progress, recheck=recheck, retry_all=retry_all)
 
     async def get(self, sync_id: int) -> Sync:
         """Find a sync, running or past; one whose worker died is closed by this. Raises PfnError (``sync_unknown``)."""

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import bind_contextvars
 
 from pfn.domain.sync import Sync, SyncState
 from pfn.protocol.errors import Code, PfnError
@@ -37,6 +38,8 @@ class SyncProgress:
         if self.sync_id is None:
             async with self._database.write() as connection:
                 self.sync_id = (await add_sync(connection, self._source_id, int(self._clock()))).id
+            # From here on every line that the sync logs names its row.
+            bind_contextvars(sync_id=self.sync_id)
 
     async def write(self, connection: AsyncConnection, **values: object) -> None:
         """Write the counts and these columns, within the transaction of what they tell of; without a row, nothing.

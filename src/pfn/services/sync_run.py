@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+from structlog.contextvars import bound_contextvars
+
 from pfn.domain.listing import BELIEVED_AFTER_S, is_believed
 from pfn.domain.quota import Quota
 from pfn.domain.schedule import Outcome, Result, Work
@@ -36,6 +39,9 @@ from pfn.storage.signed_document import newest_key_version
 from pfn.storage.source import change_source, get_source
 from pfn.storage.subscription import list_subscriptions
 from pfn.storage.sync import list_failures, next_retry_at, put_failure
+from pfn.tracing import span
+
+log = structlog.get_logger()
 
 RECHECK_EVERY_S = 7 * 86_400
 _FEW = 500
@@ -104,15 +110,18 @@ class SyncRunner:
         With ``recheck`` known releases are fetched again and compared; with ``retry_all`` no failure waits for its
         time. Raises PfnError (``lease_lost``).
         """
-        try:
-            return await self._run(source_id, progress, recheck=recheck, retry_all=retry_all)
-        except PfnError as error:
-            if error.code is Code.LEASE_LOST:
+        with span("sync", {"pfn.source": source_id}), bound_contextvars(source=source_id, sync_id=progress.sync_id):
+            try:
+                outcome = await self._run(source_id, progress, recheck=recheck, retry_all=retry_all)
+            except PfnError as error:
+                if error.code is Code.LEASE_LOST:
+                    raise
+                outcome = await self._fail(source_id, progress, error)
+            except BaseException:
+                await asyncio.shield(progress.interrupt())
                 raise
-            return await self._fail(source_id, progress, error)
-        except BaseException:
-            await asyncio.shield(progress.interrupt())
-            raise
+            log.info("sync_ended", outcome=outcome.result.value, detail=outcome.detail, mirrored=progress.mirrored)
+            return outcome
 
     async def _run(self, source_id: str, progress: SyncProgress, *, recheck: bool, retry_all: bool) -> Outcome:
         source = require_verified(await require_source(self._database, source_id))

@@ -41,6 +41,7 @@ from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.source import change_source, get_source
 from pfn.storage.verification import add_verification, list_verifications
+from pfn.tracing import span
 
 _SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
 
@@ -149,7 +150,8 @@ class VerificationService:
         attempt = Attempt(checks=[])
         failure: PfnError | None = None
         try:
-            await self._ownership.prove(source, attempt)
+            with span("verify", {"pfn.source": source.id}):
+                await self._ownership.prove(source, attempt)
         except PfnError as error:
             failure = error
         return await self._record(source, kind, actor, attempt, failure), _outcome(failure)

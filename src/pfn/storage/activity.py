@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, Select, func, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import EVERYTHING, NODE, Activity, ActivityFilter, ActivityType
+from pfn.storage.news import tell_others
 from pfn.storage.schema import events, version_updates
 
 # Any constant will do that no other advisory lock here has.
@@ -61,6 +62,7 @@ async def add_activities(connection: AsyncConnection, activities: Sequence[Activ
             for activity in activities
         ],
     )
+    await tell_others(connection)
 
 
 async def list_activities(

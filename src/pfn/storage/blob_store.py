@@ -1,27 +1,21 @@
-"""The bytes: zips known by SHA-256, in files, durable before any row speaks of them.
+"""The bytes: zips known by SHA-256, in files (``file_blobs``) or in an S3 bucket (``bucket``).
 
-A zip arrives in a temporary file beside its final place; ``keep`` flushes it, gives it its digest's name and flushes
-the folder: what it returned from survives a power cut. A crash before leaves a temporary file, which the next start
-sweeps; a crash after leaves a blob without a row, which is garbage and harmless. A stored blob is never opened for
-writing again, and keeping equal bytes twice succeeds.
+What both promise is said here, once, and one contract test runs on both. A stored blob is durable before any row speaks
+of it, is never written to again, and keeping equal bytes twice succeeds. A crash leaves a temporary file, or a blob
+without a row: garbage, and harmless.
 """
 
-import asyncio
 import errno
-import hashlib
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
+from typing import Protocol
 
 from pfn.domain.release import Blob
 from pfn.protocol.errors import Code, PfnError
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,123 +33,99 @@ class Temporary:
         self.path.unlink(missing_ok=True)
 
 
-class FileBlobStore:
-    """Blobs in a folder: ``sha256/ab/cdef…`` beside ``tmp/``."""
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """What lies in the store, whether a row speaks of it or not; ``modified_at`` in Unix seconds."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._tmp = root / "tmp"
+    sha256: str
+    size: int
+    modified_at: float
 
-        self._tmp.mkdir(parents=True, exist_ok=True)
+
+class BlobStore(Protocol):
+    """Where blobs are. Whatever looks at bytes raises PfnError (``storage_unavailable``) where a bucket is away."""
 
     def sweep(self) -> int:
-        """Delete what a crash left half there, and tell how many files that were.
+        """Delete the temporary files that a crash left, and tell how many those were.
 
         For a starting node alone: a running one's temporary files are here too.
         """
-        stale = list(self._tmp.iterdir())
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
 
-    def free_bytes(self) -> int:
-        """Tell how much room is left on the disk."""
-        return shutil.disk_usage(self._root).free
+    def free_bytes(self) -> int | None:
+        """Tell how much room there is on the disk that zips arrive on; None where that is not known."""
 
     def receive(self) -> Temporary:
         """Open a temporary file to write to. Raises PfnError (``storage_full``) where the disk is full."""
-        path = self._tmp / secrets.token_hex(16)
-        with storage_errors():
-            return Temporary(path, path.open("xb"))
 
     async def keep(self, arrived: Sequence[tuple[Temporary, Blob]]) -> None:
-        """Make temporary files durable blobs, all with one flush of each folder."""
-        await asyncio.to_thread(self._keep, arrived)
-
-    def _keep(self, arrived: Sequence[tuple[Temporary, Blob]]) -> None:
-        folders: set[Path] = set()
-        with storage_errors():
-            for temporary, blob in arrived:
-                temporary.file.flush()
-                os.fsync(temporary.file.fileno())
-                target = self.path(blob)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.path.rename(target)
-                # All the way up: whoever made a folder that was there already may not have flushed it yet.
-                folders |= {target.parent, target.parent.parent, self._root}
-            for folder in folders:
-                flush_folder(folder)
+        """Make temporary files durable blobs, all of them once it returns. Raises PfnError (``storage_full``)."""
 
     async def quarantine(self, temporary: Temporary, sha256: str) -> None:
         """Keep refused bytes apart: where nothing is served from, under a name that no plugin can choose."""
-        await asyncio.to_thread(self._quarantine, temporary, sha256)
 
-    def _quarantine(self, temporary: Temporary, sha256: str) -> None:
-        with storage_errors():
-            temporary.file.flush()
-            os.fsync(temporary.file.fileno())
-            target = self.quarantined(sha256)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.path.rename(target)
-            flush_folder(target.parent)
+    def quarantined(self, sha256: str) -> AbstractAsyncContextManager[Path]:
+        """Give quarantined bytes as a local file, for as long as the block lasts.
+
+        Raises PfnError (``blob_missing``).
+        """
+
+    async def drop_quarantined(self, sha256: str) -> None:
+        """Delete quarantined bytes, if they are there."""
 
     async def matches(self, blob: Blob) -> bool:
         """Hash the stored bytes again; False where they are others, missing or cannot be read."""
-        return await asyncio.to_thread(self._matches, blob)
-
-    def _matches(self, blob: Blob) -> bool:
-        digest = hashlib.sha256()
-        try:
-            with self.path(blob).open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-        except OSError:
-            return False
-        return digest.hexdigest() == blob.sha256
 
     async def restore(self, temporary: Temporary, blob: Blob) -> None:
         """Put whole bytes in the place of damaged ones, which are set apart first for their operator to look at.
 
-        Between the two there are none, as if the bytes were missing. Raises PfnError (``storage_full``).
+        Between the two there may be none, as if the bytes were missing. Raises PfnError (``storage_full``).
         """
-        await asyncio.to_thread(self._restore, temporary, blob)
 
-    def _restore(self, temporary: Temporary, blob: Blob) -> None:
-        damaged = self.quarantined(f"{blob.sha256}.damaged")
-        with storage_errors():
-            damaged.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                self.path(blob).rename(damaged)
-                flush_folder(damaged.parent)
-        self._keep([(temporary, blob)])
+    async def require(self, blob: Blob) -> None:
+        """Raise PfnError (``blob_missing``, ``blob_corrupt``) unless the bytes are there, of the right size."""
 
-    def quarantined(self, sha256: str) -> Path:
-        """Give the file of quarantined bytes."""
-        return self._root / "quarantine" / sha256
+    def read(self, blob: Blob, first: int, length: int) -> AsyncIterator[bytes]:
+        """Give ``length`` bytes from the byte ``first`` on, in pieces. Raises PfnError as ``require``."""
 
-    def path(self, blob: Blob) -> Path:
-        """Give the file of a blob."""
-        return self._root / blob.local_path
+    def local(self, blob: Blob) -> Path | None:
+        """Give where a blob's file is or should be, without looking; None where blobs are no files of this machine."""
 
-    def open(self, blob: Blob) -> Path:
-        """Give the file of a blob that must be there.
+    async def sign(self, blob: Blob, seconds: int, filename: str) -> str | None:
+        """Give a URL under which anybody may fetch the bytes for ``seconds``; None where there can be none."""
 
-        Raises PfnError (``blob_missing``, ``blob_corrupt``) where it is not, has another size, or is known as damaged.
+    def list(self, after: str = "") -> AsyncIterator[StoredBlob]:
+        """Give what is stored, in the order of its SHA-256, from behind ``after`` on."""
+
+    async def delete(self, sha256: str) -> None:
+        """Delete a blob, if it is there."""
+
+    def list_quarantined(self) -> AsyncIterator[StoredBlob]:
+        """Give the refused bytes that are kept apart, in the order of their SHA-256."""
+
+    async def sweep_stale(self, before: float, *, damaged_before: float) -> int:
+        """Delete temporary files left before a time (Unix seconds), and damaged bytes set apart before another.
+
+        Tells how many files that were. Safe beside running processes.
         """
-        damaged = PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release are damaged; they are not served.")
-        if blob.corrupt:
-            raise damaged
-        path = self.path(blob)
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError as error:
-            raise PfnError(
-                Code.BLOB_MISSING,
-                "The node has lost the bytes of this release; its operator must restore them.",
-            ) from error
-        if size != blob.size:
-            raise damaged
-        return path
+
+    async def ping(self) -> None:
+        """Raise PfnError (``storage_unavailable``) where the bytes are elsewhere and cannot be reached now."""
+
+    def describe(self) -> str:
+        """Tell in a sentence where the bytes are, without secrets."""
+
+    def shortcomings(self) -> Sequence[str]:
+        """Tell, a sentence each, what the store cannot do and how the node does without."""
+
+
+def missing_blob() -> PfnError:
+    """Give the error for lost bytes."""
+    return PfnError(Code.BLOB_MISSING, "The node has lost the bytes of this release; its operator must restore them.")
+
+
+def damaged_blob() -> PfnError:
+    """Give the error for damaged bytes."""
+    return PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release are damaged; they are not served.")
 
 
 def flush_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from pfn.domain.composer_package import Package, PackagedRelease
 from pfn.domain.source import SourceStatus
 from pfn.storage.dialect import insert_or
 from pfn.storage.schema import blobs, composer_documents, listings, mirrored_plugins, plugins, sources, vendors
+from pfn.storage.search import has_words
 from pfn.wordpress.version import sort_versions
 
 _MOST_RELEASES = 1000
@@ -142,7 +143,7 @@ async def search_packages(
 ) -> tuple[Sequence[Found], int]:
     """Give one page of what is offered and has all these words, and how much there is in all."""
     conditions: list[ColumnElement[bool]] = [
-        or_(plugins.c.search_text.contains(word, autoescape=True), _name().contains(word, autoescape=True))
+        or_(has_words(connection, word), _name().contains(word, autoescape=True))
         for word in words
     ]
     if kind is not None:
@@ -217,6 +218,8 @@ def _select() -> Select[*tuple[Any, ...]]:
         .join(sources, sources.c.id == table.c.source_id)
         .outerjoin(listings, (listings.c.source_id == table.c.source_id) & (listings.c.plugin_id == table.c.plugin_id))
         .where(sources.c.status != SourceStatus.REMOVED)
+        # What is retired cannot be installed any more, but is still warned of.
+        .where(or_(table.c.retired_at.is_(None), table.c.yanked_at.is_not(None), table.c.block_reason.is_not(None)))
         .order_by(table.c.id.desc())
         .limit(_MOST_RELEASES)
     )

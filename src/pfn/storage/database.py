@@ -7,16 +7,26 @@ so a transaction never fails half-way for want of it. What is committed survives
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from pfn.protocol.errors import Code, PfnError
+
 BUSY_TIMEOUT_S = 30
+# Connections to PostgreSQL that a process keeps, and as many more in a rush. Its default lets in 100 of all processes.
+_POOL = 8
+# Any constant will do that no other advisory lock here has.
+_ONE_LOCK = 7_311_992
+_ASK_AGAIN_S = 0.1
 
 
 class Database:
@@ -40,19 +50,49 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Open a connection for reading."""
-        async with self._engine.connect() as connection:
-            yield await connection.execution_options(**self._reading)
+        """Open a connection for reading. Raises PfnError (``storage_unavailable``) where PostgreSQL is away."""
+        with self._meet():
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(**self._reading)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction; it commits when the block ends, and rolls back when the block raises."""
-        async with self._one_writer or nullcontext(), self._engine.connect() as connection:
-            await connection.execution_options(pfn_write=True)
-            async with connection.begin():
-                yield connection
+        """Open a transaction; it commits when the block ends, and rolls back when the block raises.
+
+        Raises PfnError (``storage_unavailable``) where PostgreSQL is away, or has taken the transaction back because
+        this process slept in it: nothing of it is there then, unless the answer to the commit itself was lost.
+        """
+        with self._meet():
+            async with self._one_writer or nullcontext(), self._engine.connect() as connection:
+                await connection.execution_options(pfn_write=True)
+                async with connection.begin():
+                    yield connection
         for hear in self._listeners:
             hear()
+
+    @asynccontextmanager
+    async def one_at_a_time(self) -> AsyncIterator[None]:
+        """Let one process of all on these rows run such a block; the others wait. For SQLite the folder's lock does it.
+
+        The lock is the connection's, not a transaction's, and so ends with the process.
+        """
+        if self.is_sqlite:
+            yield
+            return
+        with self._meet():
+            async with self._engine.connect() as connection:
+                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                while not (await connection.execute(select(func.pg_try_advisory_lock(_ONE_LOCK)))).scalar_one():
+                    await asyncio.sleep(_ASK_AGAIN_S)
+                try:
+                    yield
+                finally:
+                    await connection.execute(select(func.pg_advisory_unlock(_ONE_LOCK)))
+
+    def driver_arguments(self) -> dict[str, Any]:
+        """Give what PostgreSQL's driver needs for a connection of its own, beside the pool."""
+        _, arguments = self._engine.dialect.create_connect_args(self.url)
+        return {**arguments, **_connect_arguments(self.url)}
 
     def on_write(self, hear: Callable[[], None]) -> None:
         """Have ``hear`` called after each transaction that committed through here: something may be new."""
@@ -75,12 +115,40 @@ class Database:
             return None
         return changes
 
+    def _meet(self) -> AbstractContextManager[None]:
+        return meet_failures(is_sqlite=self.is_sqlite)
+
     async def close(self) -> None:
         """Close every connection."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
         await self._engine.dispose()
+
+
+@contextmanager
+def meet_failures(*, is_sqlite: bool) -> Iterator[None]:
+    """Turn what says that a disk is full, or PostgreSQL away, into an error of ours."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
+        failure = _explain_failure(error) if is_sqlite else _explain_absence(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _explain_failure(error: Exception) -> PfnError | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return PfnError(Code.STORAGE_FULL, "The node's disk is full; it goes on serving but writes nothing new.")
+    return None
+
+
+def _explain_absence(error: Exception) -> PfnError | None:
+    from pfn.storage.postgres import explain_absence
+
+    return explain_absence(error)
 
 
 def sqlite_url(path: Path) -> str:
@@ -91,7 +159,8 @@ def sqlite_url(path: Path) -> str:
 def create_sync_engine(url: URL) -> Engine:
     """Make the engine migrations run on: the same database, spoken to without an event loop."""
     if url.get_backend_name() != "sqlite":
-        return create_engine(url)
+        # Whoever migrates may do so for long, and all who start meanwhile wait for it.
+        return create_engine(url, connect_args=_connect_arguments(url, patient=True))
     engine = create_engine(url.set(drivername="sqlite+pysqlite"))
     _tune(engine)
     # A migration always writes.
@@ -101,11 +170,24 @@ def create_sync_engine(url: URL) -> Engine:
 
 def _create(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True)
+        return create_async_engine(
+            url, pool_pre_ping=True, pool_size=_POOL, max_overflow=_POOL, connect_args=_connect_arguments(url)
+        )
     engine = create_async_engine(url, pool_size=4, max_overflow=12)
     _tune(engine.sync_engine)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _connect_arguments(url: URL, *, patient: bool = False) -> dict[str, Any]:
+    try:
+        # PostgreSQL's driver is an extra.
+        from pfn.storage.postgres import connect_arguments
+    except ModuleNotFoundError as error:
+        raise PfnError(
+            Code.CONFIG_INVALID, "database_url: PostgreSQL needs its driver: install pfn[postgres]"
+        ) from error
+    return connect_arguments(url, patient=patient)
 
 
 def _tune(engine: Engine) -> None:

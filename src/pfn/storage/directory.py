@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pfn.domain.offer import PLUGIN, Offered
 from pfn.storage.offer import read_offered, select_offered
 from pfn.storage.schema import mirrored_plugins, plugin_tags, plugins, slugs, sources, usage_days
+from pfn.storage.search import has_words
 from pfn.wordpress.plugin_info import tags_of
 from pfn.wordpress.version import sort_versions
 
@@ -63,7 +64,7 @@ class MirroredVersion:
 
 async def list_directory(connection: AsyncConnection, query: DirectoryQuery) -> tuple[Sequence[Listed], int]:
     """Give one page, and how many there are on all."""
-    conditions = _conditions(query)
+    conditions = _conditions(connection, query)
     counting = select_offered().where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
     total: int = (await connection.execute(counting)).scalar_one()
     page = (
@@ -121,9 +122,10 @@ def _read_listed(row: RowMapping) -> Listed:
     return Listed(read_offered(row), row["since"])
 
 
-def _conditions(query: DirectoryQuery) -> list[ColumnElement[bool]]:
+def _conditions(connection: AsyncConnection, query: DirectoryQuery) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [plugins.c.kind == query.kind]
-    found += [plugins.c.search_text.contains(word, autoescape=True) for word in query.words.casefold().split()]
+    if query.words:
+        found.append(has_words(connection, query.words))
     found += [
         exists().where(
             plugin_tags.c.source_id == plugins.c.source_id,

@@ -31,6 +31,7 @@ async def find_download(
         .join(blobs, blobs.c.sha256 == table.c.sha256)
         .join(sources, sources.c.id == table.c.source_id)
         .where(table.c.source_id == source_id, table.c.plugin_id == slug, table.c.block_reason.is_(None))
+        .where(table.c.retired_at.is_(None))
         .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
     )
     if version is None:

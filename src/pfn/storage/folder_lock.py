@@ -7,10 +7,12 @@ comes meanwhile waits. The system frees the lock of a process that ends, however
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from pfn.protocol.errors import Code, PfnError
 
 LOCK_NAME = "node.lock"
 _ASK_AGAIN_S = 0.02
@@ -40,6 +42,18 @@ async def hold_folder(data: Path) -> AsyncIterator[FolderLock]:
         if not lock.alone:
             await lock.share()
         yield lock
+
+
+@contextmanager
+def hold_alone(folder: Path, refusal: str) -> Iterator[None]:
+    """Hold a folder, which must be there, against everybody else while the block runs.
+
+    Raises PfnError (``wrong_state``) with the sentence ``refusal`` where somebody is on it.
+    """
+    with (folder / LOCK_NAME).open("a") as file:
+        if not _lock(file, fcntl.LOCK_EX):
+            raise PfnError(Code.WRONG_STATE, refusal)
+        yield
 
 
 def _lock(file: TextIO, how: int) -> bool:

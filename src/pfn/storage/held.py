@@ -27,6 +27,19 @@ async def list_held(
     return [(row[0], row[1], row[2], row[3], row[4]) for row in await connection.execute(query)]
 
 
+async def is_retired(connection: AsyncConnection, sha256: str) -> bool:
+    """Tell whether bytes are those of a release that would be served if it were not retired."""
+    table = mirrored_plugins
+    query = (
+        select(table.c.id)
+        .join(sources, sources.c.id == table.c.source_id)
+        .where(table.c.sha256 == sha256, table.c.block_reason.is_(None), sources.c.status.not_in(_NOT_SERVED))
+        .where(table.c.retired_at.is_not(None))
+        .limit(1)
+    )
+    return (await connection.execute(query)).first() is not None
+
+
 async def find_served_blob(connection: AsyncConnection, sha256: str) -> Blob | None:
     """Find the stored bytes of a release that is served, whichever it is."""
     columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at.is_not(None))
@@ -36,6 +49,7 @@ async def find_served_blob(connection: AsyncConnection, sha256: str) -> Blob | N
         .join(table, table.c.sha256 == blobs.c.sha256)
         .join(sources, sources.c.id == table.c.source_id)
         .where(blobs.c.sha256 == sha256, table.c.block_reason.is_(None), sources.c.status.not_in(_NOT_SERVED))
+        .where(table.c.retired_at.is_(None))
         .limit(1)
     )
     row = (await connection.execute(query)).first()

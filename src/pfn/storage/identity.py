@@ -1,6 +1,8 @@
-"""The node's own keys in its data folder: identity, log and witness, never shared; and a hash of its master key.
+"""The node's own keys: identity, log and witness, none used for two things; and a hash of its master key.
 
-Files of mode 0600, written whole or not at all, never overwritten by accident.
+Files of mode 0600, written whole or not at all, never overwritten by accident. They lie in the data folder, or, where
+several processes without a common disk are one node, in a folder that each of them is given, such as a mounted secret.
+Nothing is written there but by ``pfn init``: were each process to make keys, they would be different nodes.
 """
 
 import os
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from pfn.protocol.api_key import Prefix, generate_token
 from pfn.protocol.ed25519 import SigningKey
-from pfn.protocol.errors import PfnError
+from pfn.protocol.errors import Code, PfnError
 from pfn.storage.blob_store import flush_folder
 
 IDENTITY_NAME = "identity.key"
@@ -20,11 +22,25 @@ LOG_ORIGIN_NAME = "log.origin"
 LOG_MARK_NAME = "log.checkpoint"
 WITNESS_KEY_NAME = "witness.key"
 MASTER_NAME = "master.sha256"
+# A backup was restored here, and nobody was asked yet what was logged since; what is in it is when that was.
+RESTORED_NAME = "log.restored"
+# A backup is being restored here, and not all of it is there.
+UNFINISHED_NAME = "restore.unfinished"
 
 
 def load_identity(data: Path) -> SigningKey:
     """Give the node's key, made at the first call. Raises as ``load_key``."""
     return load_key(data / IDENTITY_NAME)
+
+
+def require_keys(folder: Path) -> None:
+    """Raise PfnError (``config_invalid``) unless a node's keys are all in a folder that was given for them."""
+    for name in (IDENTITY_NAME, LOG_KEY_NAME, LOG_ORIGIN_NAME, WITNESS_KEY_NAME):
+        if not (folder / name).exists():
+            raise PfnError(
+                Code.CONFIG_INVALID,
+                f"keys: there is no {name} in {folder}. Make the keys of a new node once, with: pfn init",
+            )
 
 
 def load_log_origin(data: Path, default: str) -> str:

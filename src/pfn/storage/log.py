@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pfn.protocol.errors import Code, PfnError
+from pfn.protocol.errors import Code, PfnError, SecurityError
 from pfn.protocol.log.checkpoint import TreeHead
 from pfn.protocol.log.edge import Edge, grow
 from pfn.protocol.log.merkle import leaf_hash, read_frontier
 from pfn.protocol.log.tile import Tile, cut_tile, edge_tiles, read_nodes, tiles_for_root
 from pfn.storage.dialect import insert_or
-from pfn.storage.schema import cosignatures, log_halts, log_heads, log_leaves, log_tiles, mirrored_plugins, sources
+from pfn.storage.schema import (
+    cosignatures,
+    log_halts,
+    log_heads,
+    log_leaves,
+    log_owner,
+    log_tiles,
+    mirrored_plugins,
+    sources,
+)
 
 # Any constant will do that no other advisory lock here has. Always taken before the one of the events.
 _APPEND_LOCK = 7_311_990
@@ -221,12 +230,19 @@ async def list_heads(connection: AsyncConnection) -> Sequence[KeptHead]:
 
 
 async def put_head(connection: AsyncConnection, kept: KeptHead) -> None:
-    """Keep the note over a head; a size has one for ever."""
+    """Keep the note over a head; a size has one for ever, and the first stays.
+
+    Raises SecurityError (``log_fork``) for another root than was signed of this size: nothing may come of such a note.
+    """
+    head = kept.head
     await connection.execute(
         insert_or(connection, log_heads)
-        .values(size=kept.head.size, root=kept.head.root, note=kept.note, signed_at=kept.signed_at)
+        .values(size=head.size, root=head.root, note=kept.note, signed_at=kept.signed_at)
         .on_conflict_do_nothing()
     )
+    query = select(log_heads.c.root).where(log_heads.c.size == head.size)
+    if (await connection.execute(query)).scalar_one() != head.root:
+        raise SecurityError(Code.LOG_FORK, f"Another tree of {head.size} entries was signed by this log before.")
 
 
 async def get_head(connection: AsyncConnection, size: int) -> KeptHead | None:
@@ -269,6 +285,15 @@ async def newest_cosignatures(connection: AsyncConnection, at_least: int, *, lim
     table = cosignatures
     query = select(table).where(table.c.size >= at_least).order_by(table.c.size.desc(), table.c.witness).limit(limit)
     return [Cosignature(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def claim_owner(connection: AsyncConnection, verifier_key: str) -> str:
+    """Give the key whose log these rows are; a log that is nobody's yet is ``verifier_key``'s from now on."""
+    await connection.execute(
+        insert_or(connection, log_owner).values(id=1, verifier_key=verifier_key).on_conflict_do_nothing()
+    )
+    owner: str = (await connection.execute(select(log_owner.c.verifier_key))).scalar_one()
+    return owner
 
 
 async def halt_log(connection: AsyncConnection, reason: str, now: int) -> None:

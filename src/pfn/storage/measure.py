@@ -138,6 +138,7 @@ async def count_all_releases(connection: AsyncConnection) -> int:
 async def measure_blobs(connection: AsyncConnection) -> BlobMeasure:
     """Measure what is stored."""
     query = select(func.count(), func.coalesce(func.sum(blobs.c.size), 0), func.count(blobs.c.corrupt_at))
+    query = query.where(blobs.c.gone_at.is_(None))
     row = (await connection.execute(query)).one()
     return BlobMeasure(row[0], int(row[1]), row[2])
 
@@ -152,7 +153,8 @@ async def count_mirrored(connection: AsyncConnection, since_day: int) -> Mapping
 async def measure_stored(connection: AsyncConnection, since_day: int) -> Mapping[int, int]:
     """Sum up the bytes, of what is stored now, that came on each day from one on."""
     day = _day(blobs, "stored_at")
-    query = select(day, func.sum(blobs.c.size)).where(blobs.c.stored_at >= since_day * DAY).group_by(day)
+    query = select(day, func.sum(blobs.c.size)).where(blobs.c.stored_at >= since_day * DAY, blobs.c.gone_at.is_(None))
+    query = query.group_by(day)
     return {int(row[0]): int(row[1]) for row in await connection.execute(query)}
 
 

@@ -20,6 +20,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
 from pfn.storage.release import list_releases
 from pfn.storage.schema import plugin_tags, plugins, sources
+from pfn.storage.search import has_words
 
 
 class PluginSort(StrEnum):
@@ -58,7 +59,7 @@ async def list_plugins(connection: AsyncConnection, query: PluginQuery) -> Plugi
 
     Raises PfnError (``invalid_field``) for a cursor that is not one of ours.
     """
-    rows = (await connection.execute(_select(query))).mappings().all()
+    rows = (await connection.execute(_select(connection, query))).mappings().all()
     page = rows[: query.limit]
     releases = await list_releases(connection, [(row["source_id"], row["plugin_id"]) for row in page])
     found = tuple(
@@ -92,7 +93,7 @@ _LEVELS = tuple(SignatureLevel)
 _END_OF_BIGINT = 2**63
 
 
-def _select(query: PluginQuery) -> Select[tuple[object, ...]]:
+def _select(connection: AsyncConnection, query: PluginQuery) -> Select[tuple[object, ...]]:
     column = _SORT_COLUMN[query.sort]
     descending = query.sort is not PluginSort.NAME
     statement: Select[tuple[object, ...]] = (
@@ -102,7 +103,7 @@ def _select(query: PluginQuery) -> Select[tuple[object, ...]]:
         .order_by(column.desc() if descending else column, plugins.c.source_id, plugins.c.plugin_id)
         .limit(query.limit + 1)
     )
-    for condition in _conditions(query):
+    for condition in _conditions(connection, query):
         statement = statement.where(condition)
     if query.cursor is not None:
         value, source_id, plugin_id = _decode_cursor(query.cursor, query.sort)
@@ -118,9 +119,8 @@ def _select(query: PluginQuery) -> Select[tuple[object, ...]]:
     return statement
 
 
-def _conditions(query: PluginQuery) -> Sequence[ColumnElement[bool]]:
-    words = (query.q or "").casefold().split()
-    conditions: list[ColumnElement[bool]] = [plugins.c.search_text.contains(word, autoescape=True) for word in words]
+def _conditions(connection: AsyncConnection, query: PluginQuery) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [has_words(connection, query.q)] if query.q else []
     if query.tag:
         conditions.append(
             exists().where(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import RowMapping, delete, func, select
+from sqlalchemy import RowMapping, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.quarantine import Quarantined
@@ -72,11 +72,7 @@ async def drop_quarantined(connection: AsyncConnection, item: Quarantined) -> bo
     return not (await connection.execute(left)).scalar_one()
 
 
-async def clear_quarantined(connection: AsyncConnection, source_id: str, plugin_id: str, version: str) -> list[str]:
-    """Delete what is held of a release that came through after all; give the digests whose bytes may go."""
-    query = (
-        delete(table)
-        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.version == version)
-        .returning(table.c.sha256)
-    )
-    return [row[0] for row in await connection.execute(query)]
+async def clear_quarantined(connection: AsyncConnection, source_id: str, keys: Sequence[tuple[str, str]]) -> None:
+    """Delete what is held of releases of a source, each (slug, version), that came through after all."""
+    gone = (table.c.source_id == source_id) & tuple_(table.c.plugin_id, table.c.version).in_(keys)
+    await connection.execute(delete(table).where(gone))

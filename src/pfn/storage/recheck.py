@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
 
-from pfn.domain.release import Release
+from pfn.domain.release import Blob, Release
 from pfn.storage.dialect import insert_or
 from pfn.storage.release import list_releases
-from pfn.storage.schema import blobs, mirrored_plugins, rechecks
+from pfn.storage.schema import blobs, care, mirrored_plugins, rechecks
+
+_LOOK = "look"
 
 
 async def list_unchecked(
@@ -23,7 +26,7 @@ async def list_unchecked(
         select(blobs.c.sha256)
         .where(
             blobs.c.sha256.in_(select(table.c.sha256).where(table.c.source_id == source_id)),
-            or_(blobs.c.checked_at.is_(None), blobs.c.checked_at < before),
+            _is_due(before),
         )
         .order_by(blobs.c.corrupt_at.is_(None), blobs.c.checked_at.is_not(None), blobs.c.checked_at, blobs.c.sha256)
         .limit(limit)
@@ -37,6 +40,63 @@ async def list_unchecked(
             if release.blob.sha256 in found:
                 found[release.blob.sha256].append(release)
     return [tuple(releases) for releases in found.values()]
+
+
+async def list_longest_unchecked(connection: AsyncConnection, *, before: int, limit: int) -> Sequence[Blob]:
+    """Give up to ``limit`` stored blobs that were not looked at since ``before`` (Unix seconds), longest first."""
+    columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at.is_not(None))
+    query = (
+        select(*columns)
+        .where(_is_due(before))
+        .order_by(blobs.c.checked_at.asc().nulls_first(), blobs.c.sha256)
+        .limit(limit)
+    )
+    return [Blob(*row) for row in await connection.execute(query)]
+
+
+async def measure_unchecked(connection: AsyncConnection, *, before: int) -> tuple[int, int]:
+    """Count the stored blobs that were not looked at since ``before``, and their bytes."""
+    query = select(func.count(), func.coalesce(func.sum(blobs.c.size), 0)).where(_is_due(before))
+    row = (await connection.execute(query)).one()
+    return row[0], int(row[1])
+
+
+async def oldest_check(connection: AsyncConnection) -> tuple[int, int | None]:
+    """Count the stored blobs that were never looked at, and give the oldest of the last looks at the others."""
+    never = func.count().filter(blobs.c.checked_at.is_(None))
+    query = select(never, func.min(blobs.c.checked_at)).where(blobs.c.gone_at.is_(None))
+    row = (await connection.execute(query)).one()
+    return row[0], row[1]
+
+
+async def list_holders(connection: AsyncConnection, sha256: str) -> Sequence[tuple[Release, ...]]:
+    """Give the releases that have certain bytes, by their source."""
+    table = mirrored_plugins
+    query = select(table.c.source_id, table.c.plugin_id).distinct().where(table.c.sha256 == sha256)
+    keys = [(row[0], row[1]) for row in await connection.execute(query)]
+    found: dict[str, list[Release]] = {}
+    for (source_id, _), releases in (await list_releases(connection, keys)).items():
+        found.setdefault(source_id, []).extend(one for one in releases if one.blob.sha256 == sha256)
+    return [tuple(releases) for releases in found.values()]
+
+
+async def get_look(connection: AsyncConnection) -> int | None:
+    """Give what a look over the whole store that is not done yet goes by: blobs not looked at since then."""
+    return (await connection.execute(select(care.c.value).where(care.c.name == _LOOK))).scalar()
+
+
+async def put_look(connection: AsyncConnection, before: int | None) -> None:
+    """Begin such a look, or end it."""
+    if before is None:
+        await connection.execute(delete(care).where(care.c.name == _LOOK))
+        return
+    statement = insert_or(connection, care).values(name=_LOOK, value=before)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": before}))
+
+
+def _is_due(before: int) -> ColumnElement[bool]:
+    late = or_(blobs.c.checked_at.is_(None), blobs.c.checked_at < before)
+    return and_(blobs.c.gone_at.is_(None), late)
 
 
 async def mark_checked(connection: AsyncConnection, digests: Collection[str], now: int) -> None:

@@ -19,52 +19,91 @@ from pfn.wordpress.version import sort_versions
 
 async def add_release(connection: AsyncConnection, release: Release, verdict: ZipVerdict) -> None:
     """Insert a release and its blob; the database refuses a version that is there already."""
+    await add_releases(connection, [(release, verdict)])
+
+
+async def add_releases(connection: AsyncConnection, judged: Sequence[tuple[Release, ZipVerdict]]) -> None:
+    """Insert releases and their blobs, as ``add_release`` does, in two statements however many they are."""
+    if not judged:
+        return
+    statement = insert_or(connection, blobs)
+    # The same bytes under newer rules have a newer verdict; and whatever became of them before, they are here now.
+    renewed = {name: statement.excluded[name] for name in ("report", "rules", "gone_at")}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["sha256"], set_=renewed),
+        [_write_blob(release, verdict) for release, verdict in judged],
+    )
+    await connection.execute(insert(mirrored_plugins), [_write_release(release) for release, _ in judged])
+
+
+def _write_blob(release: Release, verdict: ZipVerdict) -> dict[str, object]:
     blob = release.blob
-    judged = {"report": verdict.to_json(), "rules": RULES}
-    await connection.execute(
-        insert_or(connection, blobs)
-        .values(
-            sha256=blob.sha256,
-            sha1=blob.sha1,
-            sha384=blob.sha384,
-            size=blob.size,
-            stored_at=release.mirror_date,
-            manifest=list(verdict.manifest),
-            **judged,
-        )
-        # The same bytes under newer rules have a newer verdict.
-        .on_conflict_do_update(index_elements=["sha256"], set_=judged)
-    )
+    return {
+        "sha256": blob.sha256,
+        "sha1": blob.sha1,
+        "sha384": blob.sha384,
+        "size": blob.size,
+        "stored_at": release.mirror_date,
+        "manifest": list(verdict.manifest),
+        "report": verdict.to_json(),
+        "rules": RULES,
+        "gone_at": None,
+    }
+
+
+def _write_release(release: Release) -> dict[str, object]:
     signature = release.signature
+    return {
+        "plugin_id": release.plugin_id,
+        "source_id": release.source_id,
+        "name": release.name,
+        "version": release.version,
+        "description": release.description,
+        "local_path": release.blob.local_path,
+        "signature": signature.signature if signature else "",
+        "mirror_date": release.mirror_date,
+        "sha256": release.blob.sha256,
+        "level": release.level.value,
+        "signed_message": signature.message if signature else None,
+        "signing_key": signature.public_key if signature else None,
+        "author": release.author,
+        "tags": list(release.tags),
+        "facts": release.facts,
+        "artifact_signature": _artifact_signature(release),
+        "statement_sequence": release.statement_sequence,
+        "yanked_at": release.yanked_at,
+        "yank_reason": release.yank_reason,
+    }
+
+
+async def point_newest(connection: AsyncConnection, *releases: Release) -> None:
+    """Make each of these releases, one of a plugin, the one its plugin's list row shows; all in three statements."""
+    if not releases:
+        return
+    statement = insert_or(connection, plugins)
+    key = ("source_id", "plugin_id")
+    rows = [_write_plugin(release) for release in releases]
     await connection.execute(
-        insert(mirrored_plugins).values(
-            plugin_id=release.plugin_id,
-            source_id=release.source_id,
-            name=release.name,
-            version=release.version,
-            description=release.description,
-            local_path=blob.local_path,
-            signature=signature.signature if signature else "",
-            mirror_date=release.mirror_date,
-            sha256=blob.sha256,
-            level=release.level.value,
-            signed_message=signature.message if signature else None,
-            signing_key=signature.public_key if signature else None,
-            author=release.author,
-            tags=list(release.tags),
-            facts=release.facts,
-            artifact_signature=_artifact_signature(release),
-            statement_sequence=release.statement_sequence,
-            yanked_at=release.yanked_at,
-            yank_reason=release.yank_reason,
-        )
+        statement.on_conflict_do_update(
+            index_elements=key, set_={name: statement.excluded[name] for name in rows[0] if name not in key}
+        ),
+        rows,
     )
+    keys = [(release.source_id, release.plugin_id) for release in releases]
+    of_plugins = tuple_(plugin_tags.c.source_id, plugin_tags.c.plugin_id).in_(keys)
+    await connection.execute(delete(plugin_tags).where(of_plugins))
+    tags = [
+        {"source_id": release.source_id, "plugin_id": release.plugin_id, "tag": tag}
+        for release in releases
+        for tag in sorted({tag.casefold() for tag in release.tags})
+    ]
+    if tags:
+        await connection.execute(insert(plugin_tags), tags)
 
 
-async def point_newest(connection: AsyncConnection, release: Release) -> None:
-    """Make ``release`` the one its plugin's list row shows."""
+def _write_plugin(release: Release) -> dict[str, object]:
     words = (release.plugin_id, release.name, release.description or "", release.author or "", *release.tags)
-    values = {
+    return {
         "source_id": release.source_id,
         "plugin_id": release.plugin_id,
         "name": release.name,
@@ -78,31 +117,22 @@ async def point_newest(connection: AsyncConnection, release: Release) -> None:
         "offer": make_offer(release).to_json(),
         "level": release.level.value,
     }
-    key = ("source_id", "plugin_id")
-    await connection.execute(
-        insert_or(connection, plugins)
-        .values(values)
-        .on_conflict_do_update(index_elements=key, set_={k: v for k, v in values.items() if k not in key})
-    )
-    of_plugin = (plugin_tags.c.source_id == release.source_id) & (plugin_tags.c.plugin_id == release.plugin_id)
-    await connection.execute(delete(plugin_tags).where(of_plugin))
-    tags = sorted({tag.casefold() for tag in release.tags})
-    if tags:
-        rows = [{"source_id": release.source_id, "plugin_id": release.plugin_id, "tag": tag} for tag in tags]
-        await connection.execute(insert(plugin_tags), rows)
 
 
-async def add_version_update(connection: AsyncConnection, release: Release, old_version: str) -> None:
-    """Record that a plugin moved from ``old_version`` (``0.0.0`` at first) to this release."""
-    await connection.execute(
-        insert(version_updates).values(
-            plugin_id=release.plugin_id,
-            source_id=release.source_id,
-            old_version=old_version,
-            new_version=release.version,
-            update_time=release.mirror_date,
-        )
-    )
+async def add_version_updates(connection: AsyncConnection, updates: Sequence[tuple[Release, str]]) -> None:
+    """Record that plugins moved, each from a version (``0.0.0`` at first) to a release."""
+    rows = [
+        {
+            "plugin_id": release.plugin_id,
+            "source_id": release.source_id,
+            "old_version": old_version,
+            "new_version": release.version,
+            "update_time": release.mirror_date,
+        }
+        for release, old_version in updates
+    ]
+    if rows:
+        await connection.execute(insert(version_updates), rows)
 
 
 async def newest_versions(connection: AsyncConnection, source_id: str, slugs: Sequence[str]) -> dict[str, str]:
@@ -138,24 +168,27 @@ async def measure_source(connection: AsyncConnection, source_id: str) -> tuple[i
     table = mirrored_plugins
     digests = select(table.c.sha256).where(table.c.source_id == source_id).distinct()
     plugins_query = select(func.count(table.c.plugin_id.distinct())).where(table.c.source_id == source_id)
-    size_query = select(func.coalesce(func.sum(blobs.c.size), 0)).where(blobs.c.sha256.in_(digests))
+    size_query = select(func.coalesce(func.sum(blobs.c.size), 0)).where(
+        blobs.c.sha256.in_(digests), blobs.c.gone_at.is_(None)
+    )
     counts = [int((await connection.execute(query)).scalar_one()) for query in (plugins_query, size_query)]
     return counts[0], counts[1]
 
 
 async def blobs_among(connection: AsyncConnection, digests: Collection[str]) -> set[str]:
     """Give those of these SHA-256 whose bytes are stored and, as far as is known, what they were."""
-    query = select(blobs.c.sha256).where(blobs.c.sha256.in_(digests), blobs.c.corrupt_at.is_(None))
+    query = select(blobs.c.sha256).where(
+        blobs.c.sha256.in_(digests), blobs.c.corrupt_at.is_(None), blobs.c.gone_at.is_(None)
+    )
     return {row[0] for row in await connection.execute(query)}
 
 
-async def find_blob(connection: AsyncConnection, sha256: str) -> Blob | None:
-    """Find stored bytes that, as far as is known, are what they were."""
+async def find_blobs(connection: AsyncConnection, digests: Collection[str]) -> dict[str, Blob]:
+    """Map those of these SHA-256 that are stored and, as far as is known, what they were, to their blobs."""
     columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size)
-    row = (
-        await connection.execute(select(*columns).where(blobs.c.sha256 == sha256, blobs.c.corrupt_at.is_(None)))
-    ).first()
-    return None if row is None else Blob(*row)
+    stored = (blobs.c.corrupt_at.is_(None), blobs.c.gone_at.is_(None))
+    query = select(*columns).where(blobs.c.sha256.in_(digests), *stored)
+    return {row.sha256: Blob(*row) for row in await connection.execute(query)}
 
 
 async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tuple[str, str], str]:
@@ -191,6 +224,7 @@ def _read(row: RowMapping) -> Release:
         yank_reason=row["yank_reason"],
         block_reason=row["block_reason"],
         log_index=row["log_index"],
+        retired_at=row["retired_at"],
     )
 
 
@@ -251,7 +285,8 @@ async def forget_source_releases(connection: AsyncConnection, source_id: str) ->
 async def newest_blobs(connection: AsyncConnection, *, limit: int) -> list[Blob]:
     """Give the blobs that were stored last."""
     columns = (blobs.c.sha256, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at.is_not(None))
-    query = select(*columns).order_by(blobs.c.stored_at.desc(), blobs.c.sha256).limit(limit)
+    query = select(*columns).where(blobs.c.gone_at.is_(None))
+    query = query.order_by(blobs.c.stored_at.desc(), blobs.c.sha256).limit(limit)
     return [Blob(*row) for row in await connection.execute(query)]
 
 

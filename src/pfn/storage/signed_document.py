@@ -120,18 +120,22 @@ async def newest_key_version(connection: AsyncConnection, source_id: str) -> int
     return version
 
 
-async def add_statement(connection: AsyncConnection, source_id: str, statement: StoredStatement) -> None:
-    """Keep a release statement; one that is kept already stays."""
-    row = {
-        "source_id": source_id,
-        "plugin_id": statement.plugin_id,
-        "sequence": statement.head.sequence,
-        "version": statement.version,
-        "payload_sha256": statement.head.payload_hash,
-        "envelope": statement.envelope,
-        "received_at": statement.received_at,
-    }
-    await connection.execute(insert_or(connection, release_statements).values(row).on_conflict_do_nothing())
+async def add_statements(connection: AsyncConnection, source_id: str, statements: Sequence[StoredStatement]) -> None:
+    """Keep release statements; those that are kept already stay."""
+    rows = [
+        {
+            "source_id": source_id,
+            "plugin_id": statement.plugin_id,
+            "sequence": statement.head.sequence,
+            "version": statement.version,
+            "payload_sha256": statement.head.payload_hash,
+            "envelope": statement.envelope,
+            "received_at": statement.received_at,
+        }
+        for statement in statements
+    ]
+    if rows:
+        await connection.execute(insert_or(connection, release_statements).on_conflict_do_nothing(), rows)
 
 
 async def list_statements(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.schedule import Work
@@ -93,6 +93,13 @@ async def clear_failure(connection: AsyncConnection, source_id: str, plugin_id: 
     await connection.execute(
         delete(table).where(table.c.source_id == source_id, table.c.plugin_id == plugin_id, table.c.version == version)
     )
+
+
+async def clear_failures(connection: AsyncConnection, source_id: str, keys: Sequence[tuple[str, str]]) -> None:
+    """Forget the failures of releases of a source, each (slug, version), that came through after all."""
+    table = sync_failures
+    gone = (table.c.source_id == source_id) & tuple_(table.c.plugin_id, table.c.version).in_(keys)
+    await connection.execute(delete(table).where(gone))
 
 
 async def list_failures(

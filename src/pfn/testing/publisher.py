@@ -168,7 +168,8 @@ class FakePublisher:
         assert task is not None
         self._connections.add(task)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            # Cancelled by our own end: Python 3.11's streams would make a traceback of each connection.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._serve_one(reader, writer):
                     pass
         finally:

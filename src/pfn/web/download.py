@@ -19,7 +19,7 @@ router = APIRouter(prefix="/dl", tags=["Plugins"])
 async def download(source_id: str, slug: str, file: str, request: Request, node: Node) -> Response:
     """Give the publisher's exact bytes of ``{slug}.{version}.zip``, a yanked version too. Takes ``Range``."""
     found = await node.releases.find_download(source_id, slug, _version(slug, file))
-    return send_release(request, node, found, named=True, moves=True)
+    return await send_release(request, node, found, named=True, moves=True)
 
 
 @router.head("/{source_id}/{slug}/{file}.zip.sig", include_in_schema=False)

@@ -1,24 +1,33 @@
-"""Send a stored file: whole or one range, conditionally, byte for byte (RFC 9110 sections 13 and 14).
+"""Send stored bytes: whole or one range, conditionally, byte for byte (RFC 9110 sections 13 and 14).
 
-Reads happen in threads in large pieces, never on the event loop; a small file is one read and one message, and one that
-was sent a short while ago no read at all, for going to a thread and back costs more than all the rest.
+Files are read in threads in large pieces, never on the event loop; a small file is one read and one message, and one
+that was sent a short while ago no read at all, for going to a thread and back costs more than all the rest.
+
+Bytes that come from a bucket crossed a network and are hashed on their way: of what is sent whole, the last piece goes
+out only once the digest of all is right, else the answer breaks off; what is small is hashed before any of it is sent.
+A range of what is large cannot be hashed alone; whoever put it together has the digest in its ETag.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from io import FileIO
-from pathlib import Path
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pfn.protocol.errors import Code
+from pfn.domain.release import Blob
+from pfn.protocol.errors import Code, PfnError
+from pfn.services.release import ReleaseService
+from pfn.web.hot import Again, keep_hot
 from pfn.web.problem import to_problem
 from pfn.web.validator import not_modified
+
+log = structlog.get_logger()
 
 _CHUNK = 512 * 1024
 _LARGEST_HOT = 128 * 1024
@@ -66,24 +75,29 @@ class HotFiles:
 
 
 class FileSender(Response):
-    """An answer whose body is part of a file; ``locate`` finds it, in a thread, before the answer begins."""
+    """An answer whose body is stored bytes or a part of them, which are looked for before the answer begins."""
 
     def __init__(
         self,
         hot: HotFiles,
-        locate: Callable[[], Path],
-        size: int,
+        releases: ReleaseService,
+        blob: Blob,
         part: ByteRange | None,
         headers: Mapping[str, str],
     ) -> None:
         self._hot = hot
-        self._locate = locate
-        self._size = size
-        self._part = part or ByteRange(0, size - 1)
+        self._releases = releases
+        self._blob = blob
+        self._part = part or ByteRange(0, blob.size - 1)
         more = {"Content-Length": str(self._part.length)}
         if part is not None:
-            more["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
+            more["Content-Range"] = f"bytes {part.first}-{part.last}/{blob.size}"
+        self._again: Again | None = None
         super().__init__(status_code=200 if part is None else 206, headers={**headers, **more})
+
+    def keep(self, again: Again) -> None:
+        """Have the whole answer kept (``web.hot``) once its bytes are known to be right; ``again`` hears of each."""
+        self._again = again
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then, unless only the head was asked for, the bytes."""
@@ -95,24 +109,51 @@ class FileSender(Response):
         etag = self.headers["etag"]
         content = self._hot.get(etag)
         if content is not None:
-            await self._start(send)
-            piece = content[self._part.first : self._part.last + 1]
-            await send({"type": "http.response.body", "body": piece, "more_body": False})
-            return
+            if self._again is not None:
+                keep_hot(scope, self._again)
+            await self._send_small(content, send)
+        elif self._releases.local(self._blob) is None:
+            await self._send_remote(send)
+        else:
+            await self._send_file(send)
+
+    async def _send_small(self, content: bytes, send: Send) -> None:
+        await self._start(send)
+        piece = content[self._part.first : self._part.last + 1]
+        await send({"type": "http.response.body", "body": piece, "more_body": False})
+
+    async def _send_file(self, send: Send) -> None:
         file, piece = await asyncio.to_thread(self._open)
-        if len(piece) == self._size:
-            self._hot.keep(etag, piece)
+        if len(piece) == self._blob.size:
+            self._hot.keep(self.headers["etag"], piece)
         try:
             await self._start(send)
             await self._send_body(file, piece, send)
         finally:
             file.close()
 
+    async def _send_remote(self, send: Send) -> None:
+        blob, part = self._blob, self._part
+        if blob.size <= _LARGEST_HOT:
+            content = b"".join([piece async for piece in _hashed(self._releases.read(blob, 0, blob.size), blob)])
+            self._hot.keep(self.headers["etag"], content)
+            await self._send_small(content, send)
+            return
+        pieces = self._releases.read(blob, part.first, part.length)
+        started = False
+        async for piece in _hashed(pieces, blob) if part.length == blob.size else pieces:
+            # The first piece first: before it an error can still be told.
+            if not started:
+                await self._start(send)
+                started = True
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
     async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
     def _open(self) -> tuple[FileIO, bytes]:
-        file = FileIO(self._locate())
+        file = self._releases.open(self._blob)
         try:
             file.seek(self._part.first)
             return file, file.read(min(self._part.length, _CHUNK))
@@ -132,14 +173,31 @@ class FileSender(Response):
             await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
+async def _hashed(pieces: AsyncIterator[bytes], blob: Blob) -> AsyncIterator[bytes]:
+    """Give a blob's pieces, each one late, and the last only where all of them have the blob's digest.
+
+    Raises PfnError (``blob_corrupt``) in its place.
+    """
+    digest, held = hashlib.sha256(), b""
+    async for piece in pieces:
+        if held:
+            yield held
+        await asyncio.to_thread(digest.update, piece)
+        held = piece
+    if digest.hexdigest() != blob.sha256:
+        log.error("blob_altered", sha256=blob.sha256)
+        raise PfnError(Code.BLOB_CORRUPT, "The stored bytes of this release came back altered; they are not served.")
+    yield held
+
+
 def send_file(
-    request: Request, hot: HotFiles, locate: Callable[[], Path], size: int, headers: Mapping[str, str]
+    request: Request, hot: HotFiles, releases: ReleaseService, blob: Blob, headers: Mapping[str, str]
 ) -> Response:
-    """Answer a request for a file of ``size`` bytes, which ``locate`` finds or raises PfnError.
+    """Answer a request for stored bytes.
 
     ``headers`` carry its strong ETag, and ``Last-Modified`` where that says as much: bytes that never change.
     """
-    etag = headers["ETag"]
+    etag, size = headers["ETag"], blob.size
     headers = {**headers, "Accept-Ranges": "bytes"}
     if not_modified(request, etag, headers.get("Last-Modified")):
         return Response(status_code=304, headers=dict(headers))
@@ -153,7 +211,7 @@ def send_file(
             f"The file has {size} bytes; ask for a range within them.",
             headers={"Content-Range": f"bytes */{size}"},
         )
-    return FileSender(hot, locate, size, part, headers)
+    return FileSender(hot, releases, blob, part, headers)
 
 
 def read_range(text: str, size: int) -> ByteRange | None:

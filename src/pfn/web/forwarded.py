@@ -77,17 +77,19 @@ class Forwarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the client and the scheme right."""
         if scope["type"] == "http":
-            peer = scope["client"][0] if scope.get("client") else ""
-            if self._proxies.trust(peer):
-                scope = {**scope, **self._believe(scope, peer)}
-            else:
-                scope = {**scope, "headers": [one for one in scope["headers"] if one[0].lower() != REQUEST_ID.encode()]}
+            scope = see_through(scope, self._proxies)
         await self._app(scope, receive, send)
 
-    def _believe(self, scope: Scope, peer: str) -> dict[str, object]:
-        headers = Headers(scope=scope)
-        believed: dict[str, object] = {"client": (self._proxies.find_client(peer, headers.getlist(_FOR)), 0)}
-        scheme = ",".join(headers.getlist(_PROTO)).rpartition(",")[2].strip().lower()
-        if scheme in {"http", "https"}:
-            believed["scheme"] = scheme
-        return believed
+
+def see_through(scope: Scope, proxies: TrustedProxies) -> Scope:
+    """Give a request as whoever really asks made it: client and scheme put right, and no claim left of anybody else."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    if not proxies.trust(peer):
+        name = REQUEST_ID.encode()
+        return {**scope, "headers": [one for one in scope["headers"] if one[0].lower() != name]}
+    headers = Headers(scope=scope)
+    believed: dict[str, object] = {"client": (proxies.find_client(peer, headers.getlist(_FOR)), 0)}
+    scheme = ",".join(headers.getlist(_PROTO)).rpartition(",")[2].strip().lower()
+    if scheme in {"http", "https"}:
+        believed["scheme"] = scheme
+    return {**scope, **believed}

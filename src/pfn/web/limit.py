@@ -12,13 +12,11 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pfn.domain.access import Grant
 from pfn.protocol.errors import Code, PfnError
-from pfn.services.clock import Clock
 from pfn.web.access import bearer_of, caller_of
 from pfn.web.bucket import PERIOD_S, Buckets, Share
 from pfn.web.problem import from_pfn_error
@@ -41,9 +39,9 @@ class Limits:
 class RateLimit:
     """ASGI middleware; inside ``RequestLog``, which makes the request's state."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, *, of_addresses: Buckets, of_keys: Buckets) -> None:
         self._app = app
-        self._buckets = {"address": Buckets(clock, limits.address), "key": Buckets(clock, limits.key)}
+        self._buckets = {"address": of_addresses, "key": of_keys}
         # A digest of what proved itself, and whose key it was.
         self._known: OrderedDict[bytes, str] = OrderedDict()
 
@@ -110,9 +108,15 @@ def _tell(send: Send, of: str, share: Share, limit: int) -> Send:
 
     async def tell(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["RateLimit-Policy"] = f'"{of}";q={limit};w={PERIOD_S}'
-            headers["RateLimit"] = f'"{of}";r={share.remaining};t={share.reset}'
+            message["headers"] = [*message["headers"], *name_share(of, share, limit)]
         await send(message)
 
     return tell
+
+
+def name_share(of: str, share: Share, limit: int) -> list[tuple[bytes, bytes]]:
+    """Give the ``RateLimit`` fields of an answer."""
+    return [
+        (b"ratelimit-policy", f'"{of}";q={limit};w={PERIOD_S}'.encode()),
+        (b"ratelimit", f'"{of}";r={share.remaining};t={share.reset}'.encode()),
+    ]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.tile import parse_tile_path
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.validator import not_modified
 
 router = APIRouter(prefix="/log", tags=["Log"])
@@ -47,4 +48,5 @@ def _send(request: Request, data: bytes, media_type: str, caching: str) -> Respo
     headers = {**_PUBLIC, "ETag": etag, "Cache-Control": caching, "Content-Type": media_type}
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
+    keep_hot(request.scope)
     return Response(data, headers=headers)

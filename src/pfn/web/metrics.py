@@ -48,13 +48,23 @@ class HttpMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        # To look a series up by its labels costs more than to count.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request, which the router may have matched or not."""
-        route = getattr(scope.get("route"), "path", UNMATCHED)
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        self.count(getattr(scope.get("route"), "path", UNMATCHED), scope["method"], status, seconds)
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request by its route's template."""
+        method = method if method in _METHODS else "other"
+        key = (route, method, int(status))
+        series = self._series.get(key)
+        if series is None:
+            series = (self._requests.labels(route, method, str(int(status))), self._seconds.labels(route, method))
+            self._series[key] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def write(self, measurement: Measurement, worker: WorkStatus | None) -> bytes:
         """Write everything that is known as Prometheus text."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from pfn import __version__
 from pfn.protocol.errors import PfnError
@@ -15,6 +17,7 @@ from pfn.web.api import (
     access,
     activity,
     blob,
+    care,
     evidence,
     health,
     peer,
@@ -32,8 +35,10 @@ from pfn.web.api import (
     witness,
 )
 from pfn.web.body_limit import BodyLimit
+from pfn.web.bucket import Buckets
 from pfn.web.forwarded import Forwarded, TrustedProxies
 from pfn.web.headers import SecurityHeaders
+from pfn.web.hot import HotAnswers
 from pfn.web.incident import LastResort
 from pfn.web.limit import Limits, RateLimit
 from pfn.web.metrics import CountRequests, HttpMetrics
@@ -56,6 +61,22 @@ Times are Unix seconds unless said otherwise.
 """.strip()
 
 
+class Site(FastAPI):
+    """The application; what it answered a moment ago it need not find out again."""
+
+    def __init__(self, hot: HotAnswers, **arguments: Any) -> None:  # noqa: ANN401  # as the base class takes them
+        super().__init__(**arguments)
+        self.hot = hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and self.hot.may_keep(scope):
+            if await self.hot.answer(scope, send):
+                return
+            send = self.hot.watch(scope, send)
+        await super().__call__(scope, receive, send)
+
+
 def build_site(
     lifespan: Lifespan,
     clock: Clock,
@@ -66,10 +87,15 @@ def build_site(
     https: bool,
     open_metrics: bool,
     outlet: Outlet,
-) -> FastAPI:
-    """Make the ASGI application; ``lifespan`` must put ``services`` and ``background`` on its state."""
+) -> Site:
+    """Make the ASGI application; ``lifespan`` must put ``services`` and ``background`` on its state.
+
+    From then on ``hot.changes`` may tell whether the rows are what they were.
+    """
     metrics = HttpMetrics()
-    site = FastAPI(
+    of_addresses, of_keys = Buckets(clock, limits.address), Buckets(clock, limits.key)
+    site = Site(
+        HotAnswers(metrics=metrics, limit=of_addresses, proxies=proxies),
         title="Plugin Federation Network",
         description=DESCRIPTION,
         version=__version__,
@@ -94,6 +120,7 @@ def build_site(
         site_helper.router,
         blob.router,
         quarantine.router,
+        care.router,
         slug.router,
         activity.router,
         feed.router,
@@ -122,7 +149,7 @@ def build_site(
     # From the innermost to the outermost.
     site.add_middleware(BodyLimit, limit=max_body_bytes)
     site.add_middleware(PlainQuery)
-    site.add_middleware(RateLimit, limits=limits, clock=clock)
+    site.add_middleware(RateLimit, of_addresses=of_addresses, of_keys=of_keys)
     site.add_middleware(CountRequests, metrics=metrics)
     site.add_middleware(LastResort, answer=for_browsers(problem.handle_unexpected))
     site.add_middleware(ChooseLanguage)

@@ -48,7 +48,7 @@ async def download_newest(author: str, slug: str, file: str, request: Request, n
     """Give the exact bytes of the newest version of an author's plugin. Takes `Range`."""
     source_id = await node.update_checkers.find_author(author, _same(slug, file))
     found = await node.releases.find_download(source_id, slug)
-    return send_release(request, node, found, named=False, moves=True)
+    return await send_release(request, node, found, named=False, moves=True)
 
 
 def _same(slug: str, file: str) -> str:

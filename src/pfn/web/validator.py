@@ -19,9 +19,12 @@ def not_modified(request: Request, etag: str, last_modified: str | None = None) 
     if given is None:
         since = request.headers.get("if-modified-since")
         return since is not None and last_modified is not None and _moment(since) >= _moment(last_modified)
-    if given.strip() == "*":
-        return True
-    return _opaque(etag) in {_opaque(one) for one in given.split(",")}
+    return matches_any(given, etag)
+
+
+def matches_any(given: str, etag: str) -> bool:
+    """Tell whether an ``If-None-Match`` names an ETag."""
+    return given.strip() == "*" or _opaque(etag) in {_opaque(one) for one in given.split(",")}
 
 
 def _opaque(etag: str) -> str:

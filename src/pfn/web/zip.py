@@ -1,29 +1,37 @@
 """A release's zip as every view sends it: one spelling of its headers, and whichever way out the operator chose.
 
-The bytes go out of this process, or by the proxy in front of it (``download_offload``), or from a public store that the
-client is sent on to (``download_redirect``). Whether they may go out at all is asked here each time, whichever the way.
+The bytes go out of this process, or by the proxy in front of it (``download_offload``), or from a store that the client
+is sent on to: a public one (``download_redirect``), or the node's own bucket by a URL that holds for minutes
+(``download_presigned``). Whether they may go out at all is asked here each time, whichever the way.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
+from http import HTTPStatus
 from typing import Literal
 from urllib.parse import quote
 
 from fastapi import Request, Response
+from starlette.types import Scope
 
 from pfn.domain.download import Download
 from pfn.domain.release import Blob
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.node import Services
-from pfn.web.file import HotFiles, read_range, send_file
+from pfn.services.usage import UsageService
+from pfn.web.file import FileSender, HotFiles, read_range, send_file
 from pfn.web.headers import PUBLIC
+from pfn.web.hot import keep_hot
 from pfn.web.validator import not_modified
 
-IMMUTABLE = "public, max-age=31536000, immutable"
-SHORT = "public, max-age=300"
+# Who has a zip may keep it. A cache that many share asks again in moments, or it would go on after a takedown.
+IMMUTABLE = "public, max-age=31536000, s-maxage=5, immutable"
+SHORT = "public, max-age=300, s-maxage=5"
 
+# Long enough to begin a download, too short to be passed around.
+PRESIGNED_S = 300
 _SENT = frozenset({200, 206, 302})
 
 
@@ -32,16 +40,17 @@ class Outlet:
     """The ways out, as the operator set them.
 
     ``redirect`` is the base URL of a public store; below it, and below ``prefix`` at the proxy, a zip is at
-    ``sha256/ab/cdef…``.
+    ``sha256/ab/cdef…``. With ``presigned`` downloads are sent on to the node's bucket.
     """
 
     redirect: str | None
+    presigned: bool
     offload: Literal["none", "x-accel-redirect", "x-sendfile"]
     prefix: str
     hot: HotFiles = field(default_factory=HotFiles)
 
 
-def send_release(request: Request, node: Services, download: Download, *, named: bool, moves: bool) -> Response:
+async def send_release(request: Request, node: Services, download: Download, *, named: bool, moves: bool) -> Response:
     """Answer with a release's zip, and count it where it is sent from its beginning.
 
     ``named`` says that the address names the version, and so never gives another one; ``moves`` that clients of this
@@ -58,12 +67,22 @@ def send_release(request: Request, node: Services, download: Download, *, named:
         headers["X-Content-Signature"] = download.signature
     if download.yank_reason is not None:
         headers["X-Pfn-Yanked"] = quote(download.yank_reason, safe=" ,.;:()'-")
-    answer = send_zip(request, node, download.blob, headers, moves=moves)
-    # Composer reports what it installs by itself, from its cache as well (``web.composer``).
-    reported = request.headers.get("user-agent", "").startswith("Composer/")
-    if answer.status_code in _SENT and _from_beginning(request, download.blob.size) and not reported:
-        node.usage.count_download(download.source_id, download.slug, download.version)
+    answer = await send_zip(request, node, download.blob, headers, moves=moves)
+    count = partial(_count, node.usage, download)
+    if answer.status_code in _SENT and _from_beginning(request, download.blob.size):
+        count(request.scope)
+    if named and request.method == "GET" and answer.status_code == HTTPStatus.OK:
+        if isinstance(answer, FileSender):
+            answer.keep(count)
+        else:
+            keep_hot(request.scope, count)
     return answer
+
+
+def _count(usage: UsageService, download: Download, scope: Scope) -> None:
+    """Count a download; Composer reports what it installs by itself, from its cache as well (``web.composer``)."""
+    if not any(name == b"user-agent" and value.startswith(b"Composer/") for name, value in scope["headers"]):
+        usage.count_download(download.source_id, download.slug, download.version)
 
 
 def describe_zip(blob: Blob, name: str) -> dict[str, str]:
@@ -80,7 +99,7 @@ def describe_zip(blob: Blob, name: str) -> dict[str, str]:
     }
 
 
-def send_zip(
+async def send_zip(
     request: Request, node: Services, blob: Blob, headers: Mapping[str, str], *, moves: bool = False
 ) -> Response:
     """Answer with stored bytes by the way that is set. Raises PfnError as ``send_release`` does."""
@@ -92,17 +111,30 @@ def send_zip(
         # Where it leads may change, though the bytes do not.
         location = f"{outlet.redirect}/{blob.local_path}"
         return Response(status_code=302, headers={**headers, "Location": location, "Cache-Control": SHORT})
-    if outlet.offload == "none":
-        return send_file(request, outlet.hot, partial(node.releases.locate, blob), blob.size, headers)
+    if moves and outlet.presigned and request.method == "GET":
+        # The signature is good for a GET alone; what a HEAD asks is known here.
+        if not_modified(request, headers["ETag"], headers.get("Last-Modified")):
+            return Response(status_code=304, headers=dict(headers))
+        url = await node.releases.sign(blob, PRESIGNED_S, _file_name(headers))
+        if url is not None:
+            return Response(status_code=302, headers={**headers, "Location": url, "Cache-Control": "no-store"})
+    path = node.releases.local(blob)
+    if outlet.offload == "none" or path is None:
+        return send_file(request, outlet.hot, node.releases, blob, headers)
     if not_modified(request, headers["ETag"], headers.get("Last-Modified")):
         return Response(status_code=304, headers=dict(headers))
     # Ranges are the proxy's, which knows the file.
     where = (
         {"X-Accel-Redirect": outlet.prefix + blob.local_path}
         if outlet.offload == "x-accel-redirect"
-        else {"X-Sendfile": str(node.releases.path(blob))}
+        else {"X-Sendfile": str(path.absolute())}
     )
     return Response(headers={**headers, **where})
+
+
+def _file_name(headers: Mapping[str, str]) -> str:
+    """Give the name that the zip is saved under, as ``describe_zip`` put it."""
+    return headers["Content-Disposition"].partition('filename="')[2].rstrip('"')
 
 
 def _from_beginning(request: Request, size: int) -> bool:

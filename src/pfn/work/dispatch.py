@@ -1,5 +1,6 @@
 """Which use case does which kind of work."""
 
+from pfn.domain.activity import NODE
 from pfn.domain.schedule import Outcome, Work
 from pfn.services.lease import Lease
 from pfn.services.node import Services
@@ -23,6 +24,11 @@ async def do_work(services: Services, lease: Lease) -> Outcome:
             return await services.webhooks.deliver(int(subject))
         case Work.TIDY:
             return await services.housekeeping.tidy()
+        case Work.COLLECT:
+            await services.retention.apply(NODE)
+            return await services.garbage.collect_due(NODE)
+        case Work.SCRUB:
+            return await services.scrubs.run_due()
         case Work.PEER:
             return await services.peer_syncs.run(int(subject))
         case Work.WITNESS:

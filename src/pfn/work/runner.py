@@ -6,17 +6,20 @@ no longer ours; work that is cancelled is given back as it was, and so is due st
 """
 
 import asyncio
+import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from pfn.domain.schedule import Outcome, Result, Work, WorkStatus
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.lease import Lease, LeaseService
 from pfn.services.schedule import ScheduleService
+from pfn.tracing import span
 
 log = structlog.get_logger()
 
@@ -62,7 +65,8 @@ class Runner:
         """Do the work of a lease and plan its next time; None where it was lost to another meanwhile."""
         kind, subject = lease.due.kind, lease.due.subject
         self._running[kind] += 1
-        with structlog.contextvars.bound_contextvars(work=kind.value, subject=subject):
+        about = bound_contextvars(work=kind.value, subject=subject, run_id=secrets.token_hex(8))
+        with span(f"work {kind.value}", {"pfn.subject": subject}), about:
             try:
                 return await self._run(lease)
             except asyncio.CancelledError:

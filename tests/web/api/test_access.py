@@ -1,7 +1,6 @@
 """API keys over HTTP, against a real node (protocol.md section 1; facts: keys and sessions)."""
 
 import re
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,10 @@ from typing import Any
 import pytest
 from tests.support.node import RunningNode, run_node
 from tests.support.problem import assert_problem
+from tests.support.rows import open_rows
 
 from pfn.protocol.errors import Code
+from pfn.storage.schema import metadata
 
 
 def test_the_master_key_makes_an_admin_key_that_is_shown_once(node: RunningNode) -> None:
@@ -27,8 +28,8 @@ def test_the_master_key_makes_an_admin_key_that_is_shown_once(node: RunningNode)
 def test_only_a_hash_of_a_key_is_stored(node: RunningNode) -> None:
     made = node.create_key()
     secret = made["key"].split("_")[2]
-    with sqlite3.connect(node.data / "node.db") as rows:
-        dump = "\n".join(rows.iterdump())
+    with open_rows(node.data) as rows:
+        dump = "\n".join(str(rows.execute(f"SELECT * FROM {name}").fetchall()) for name in metadata.tables)
     assert made["id"] in dump
     assert secret not in dump
     assert secret[:20] not in dump
@@ -68,6 +69,23 @@ def test_a_subscribers_key_cannot_be_given_an_admins_scopes(node: RunningNode) -
     assert_problem(answer, Code.INVALID_FIELD)
 
 
+def test_no_key_gives_away_what_it_lacks(node: RunningNode) -> None:
+    client = node.client(node.create_key(scopes=["keys:admin", "sources:read"])["key"])
+    for kind, scopes, missing in (
+        ("admin", ["sources:read", "sources:write"], "sources:write"),
+        ("admin", ["log:admin"], "log:admin"),
+        # The usual ones of its kind are no more than asked for.
+        ("admin", None, "mirror:run"),
+        ("subscriber", None, "subscriptions:write"),
+    ):
+        before = len(node.api.get("/federation/keys").json())
+        answer = client.post(f"/federation/create-{kind}-key", json={"description": "x", "scopes": scopes})
+        assert missing in str(assert_problem(answer, Code.SCOPE_MISSING)["detail"])
+        assert len(node.api.get("/federation/keys").json()) == before
+    made = client.post("/federation/create-admin-key", json={"description": "x", "scopes": ["keys:admin"]})
+    assert made.json()["scopes"] == ["keys:admin"]
+
+
 def test_a_revoked_key_ends_at_once(node: RunningNode) -> None:
     made = node.create_key()
     client = node.client(made["key"])
@@ -82,7 +100,7 @@ def test_a_revoked_key_ends_at_once(node: RunningNode) -> None:
 
 def test_an_expired_key_is_refused(node: RunningNode) -> None:
     made = node.create_key()
-    with sqlite3.connect(node.data / "node.db") as rows:
+    with open_rows(node.data) as rows:
         rows.execute("UPDATE api_keys SET expires_at = 1 WHERE id = ?", (made["id"],))
     problem = assert_problem(node.client(made["key"]).get("/federation/sources"), Code.KEY_UNKNOWN)
     assert "expired" in str(problem["detail"])

@@ -27,7 +27,7 @@ async def test_a_zip_is_served_by_its_digest_to_anybody(node: ServedNode):
     async with httpx.AsyncClient(base_url=node.url) as anybody:
         whole = await anybody.get(f"/blobs/sha256/{sha256}")
         assert (whole.status_code, whole.content) == (200, content)
-        assert whole.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert whole.headers["cache-control"] == "public, max-age=31536000, s-maxage=5, immutable"
         assert whole.headers["etag"] == f'"{sha256}"'
         part = await anybody.get(f"/blobs/sha256/{sha256}", headers={"Range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, content[10:20])

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.node import RunningNode
+from tests.support.rows import own_rows
 from tests.threats.conftest import Node, Time
 from tests.web.api.conftest import Api
 from tests.web.pages.browser import Browser
@@ -90,7 +91,13 @@ async def held(tmp_path: Path) -> AsyncIterator[Held]:
     """A node of the test's own."""
     key = secrets.token_urlsafe(32)
     clock = Time()
-    settings = Settings(data=tmp_path / "node", allow_loopback=True, public_url="http://node.test", work=False)
+    settings = Settings(
+        data=tmp_path / "node",
+        allow_loopback=True,
+        public_url="http://node.test",
+        work=False,
+        **own_rows(tmp_path / "node"),
+    )
     app = build_app(replace(prepare(settings), master_hash=hash_master_key(key)), clock=clock)
     transport = httpx.ASGITransport(app=app)
     async with (

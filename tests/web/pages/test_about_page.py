@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.rows import own_rows
 from tests.web.pages.browser import Browser
 from tests.web.pages.conftest import Held
 
@@ -31,6 +32,7 @@ async def closed(tmp_path: Path) -> AsyncIterator[Browser]:
         events_keep_days=0,
         verify_every=90,
         work=False,
+        **own_rows(tmp_path / "closed"),
     )
     app = build_app(replace(prepare(settings), master_hash=hash_master_key(secrets.token_urlsafe(32))))
     async with app.router.lifespan_context(app):

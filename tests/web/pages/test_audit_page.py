@@ -1,18 +1,26 @@
 """The audit trail: what people did, by whom, and nothing the node did by itself."""
 
+import csv
 import re
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import pytest
 from tests.web.pages.browser import Page
 from tests.web.pages.conftest import Held
 
 import pfn.services
+from pfn.domain.access import ALL_SCOPES, Grant, Scope
+from pfn.domain.feed import ATOM
 from pfn.domain.trust import DAY
 from pfn.testing.publisher import FakePublisher
+from pfn.web.pages import audit_file
 from pfn.web.pages.audit import ACTIONS
 
 HERE = "/audit"
+MASTER = Grant("master", "operator", ALL_SCOPES)
 
 
 def actions(page: Page) -> list[str]:
@@ -71,3 +79,62 @@ async def test_every_action_is_one_that_is_made() -> None:
     """A word that nothing says any more would be a filter that finds nothing."""
     text = "".join(path.read_text() for path in Path(pfn.services.__path__[0]).glob("*.py"))
     assert [action for kind in ACTIONS.values() for action in sorted(kind) if f'"{action}"' not in text] == []
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(text)))
+
+
+async def test_the_file_has_what_the_page_has_and_all_of_it(held: Held) -> None:
+    for number in range(450):
+        await held.services.access.create(MASTER, f"key {number}")
+    page = await held.operator.open(HERE, kind="keys")
+    (link,) = (link for link in page.links() if link.startswith("/audit.csv"))
+    answer = await held.operator.http.get(link)
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="audit.csv"'
+    assert answer.headers["cache-control"] == "no-store"
+    rows = read_csv(answer.text)
+    assert [re.findall(r"\(key (\d+)\)", row["sentence"]) for row in rows] == [[str(n)] for n in range(449, -1, -1)]
+    assert {(row["action"], row["key"]) for row in rows} == {("key_created", "master")}
+    assert rows[0]["time"] == datetime.fromtimestamp(held.clock.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    answer = await held.operator.http.get(link, params={"kind": "keys", "before": rows[-3]["seq"]})
+    assert read_csv(answer.text) == rows[-2:]
+
+
+async def test_the_file_is_bounded(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_file, "MOST_ROWS", 200)
+    for number in range(250):
+        await held.services.access.create(MASTER, f"key {number}")
+    assert len(read_csv((await held.operator.http.get("/audit.csv")).text)) == 200
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://evil.example")', "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_cell_is_a_formula(text: str) -> None:
+    (row,) = csv.reader(StringIO(audit_file._line(("fine", text))))
+    assert row == ["fine", f"'{text}"]
+
+
+async def test_the_feed_has_the_newest_and_is_asked_for_again(held: Held) -> None:
+    await held.api.post("create-admin-key", description="</entry><script>")
+    answer = await held.operator.http.get("/audit.atom", params={"kind": "keys"})
+    entries = ET.fromstring(answer.content).findall(f"{{{ATOM}}}entry")
+    assert [entry.findtext(f"{{{ATOM}}}title") for entry in entries] == [
+        entry.findtext(f"{{{ATOM}}}content") for entry in entries
+    ]
+    assert "</entry><script>) was made for operator. (by master)" in str(entries[0].findtext(f"{{{ATOM}}}title"))
+    again = {"If-None-Match": answer.headers["etag"]}
+    assert (await held.operator.http.get("/audit.atom?kind=keys", headers=again)).status_code == 304
+    await held.api.post("create-admin-key", description="one more")
+    assert (await held.operator.http.get("/audit.atom?kind=keys", headers=again)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/audit.csv", "/audit.atom"])
+async def test_both_are_for_who_may_see_the_page(held: Held, path: str) -> None:
+    assert (await held.stranger.http.get(path)).status_code == 401
+    reader = (await held.services.access.create(MASTER, "reads", scopes={Scope.SOURCES_READ})).text
+    for key, status in ((held.key, 200), (reader, 403), ("fadmin_wrong", 401)):
+        answer = await held.stranger.http.get(path, headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == status
+    await held.operator.sign_in(reader)
+    assert (await held.operator.http.get(path)).status_code == 403

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 from tests.support.node import RunningNode
+from tests.support.rows import own_rows
 from tests.web.api.conftest import Api
 from tests.web.pages.browser import Browser, Page
 from tests.web.pages.conftest import Held
@@ -108,7 +109,12 @@ async def test_sources_are_listed_by_state(stranger: Browser, publisher: FakePub
 async def test_a_closed_node_shows_strangers_the_way_in(tmp_path: Path) -> None:
     key = secrets.token_urlsafe(32)
     settings = Settings(
-        data=tmp_path / "node", public_url="http://node.test", work=False, open_catalogue=False, master_key=key
+        data=tmp_path / "node",
+        public_url="http://node.test",
+        work=False,
+        open_catalogue=False,
+        master_key=key,
+        **own_rows(tmp_path / "node"),
     )
     app = build_app(prepare(settings))
     transport = httpx.ASGITransport(app=app)

@@ -1,9 +1,10 @@
 """The pages of conflicts: who waits for a decision, both sides beside each other, and byte for byte to keep."""
 
+from tests.support.rows import database_for
 from tests.web.pages.conftest import Held
 
 from pfn.domain.trust import Gate
-from pfn.storage.database import Database, sqlite_url
+from pfn.storage.database import Database
 from pfn.storage.signed_document import Evidence, add_evidence
 from pfn.testing.publisher_v2 import FakePublisherV2
 
@@ -65,7 +66,7 @@ async def test_a_conflict_is_found_looked_at_and_its_gate_lifted(held: Held, sig
 
 async def test_conflicts_of_one_source_are_paged(held: Held, signing: FakePublisherV2) -> None:
     source_id = await held.register(signing)
-    database = Database(sqlite_url(held.api.data / "node.db"))
+    database = Database(database_for(held.api.data))
     async with database.write() as connection:
         for number in range(51):
             item = Evidence(source_id, "release_conflict", f"No. {number}.", b"a", b"b", f"{number:064x}", number + 1)

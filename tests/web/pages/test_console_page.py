@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.rows import own_rows
 from tests.web.pages.browser import Browser, Page
 from tests.web.pages.conftest import Held
 
@@ -44,7 +45,7 @@ async def test_a_warning_is_said_once_with_the_way_to_the_settings(quiet: Held) 
 
 async def test_where_nothing_needs_anybody_it_says_so(tmp_path: Path) -> None:
     key = secrets.token_urlsafe(32)
-    settings = Settings(data=tmp_path, public_url="https://node.example", work=False)
+    settings = Settings(data=tmp_path, public_url="https://node.example", work=False, **own_rows(tmp_path))
     app = build_app(replace(prepare(settings), master_hash=hash_master_key(key)))
     browser = Browser(settings.address, httpx.ASGITransport(app=app))
     async with app.router.lifespan_context(app), browser.http:

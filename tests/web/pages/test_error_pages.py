@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.problem import assert_problem
+from tests.support.rows import own_rows
 from tests.web.pages.browser import ACCEPT, Browser, Page
 
 from pfn.app import build_app, prepare
@@ -47,7 +48,7 @@ async def test_a_wrong_field_in_an_address_is_named(stranger: Browser) -> None:
 
 
 async def test_a_fault_of_the_node_tells_a_number_and_nothing_else(tmp_path: Path) -> None:
-    prepared = prepare(Settings(data=tmp_path, work=False))
+    prepared = prepare(Settings(data=tmp_path, work=False, **own_rows(tmp_path)))
     app = build_app(prepared)
 
     async def fail() -> None:

@@ -29,6 +29,7 @@ PAGES = (
     *("/webhooks", "/webhooks/{webhook}", "/webhooks/{webhook}/remove"),
     *("/webhooks/add", "/webhooks/{webhook}/change", "/webhooks/{webhook}/rotate"),
     *("/about", "/peers", "/log", "/slugs"),
+    *("/care", "/care/garbage", "/care/retention?versions=1&days=0"),
 )
 STATIC = Path(pfn.web.__file__).parent / "static"
 

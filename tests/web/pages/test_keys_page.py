@@ -75,6 +75,21 @@ async def test_what_cannot_be_used_is_said_and_the_rest_kept(held: Held, field: 
     assert await held.api.get("keys") == []
 
 
+async def test_nobody_gives_away_what_they_lack(held: Held) -> None:
+    key = key_in(await make(held, kind="admin", **{"scope:keys:admin": "yes", "scope:sources:read": "yes"}))
+    await held.operator.sign_in(key)
+    page = await held.operator.open(HERE)
+    offered = {given["name"] for _, given in page.tags if given.get("name", "").startswith("scope:")}
+    assert offered == {"scope:keys:admin", "scope:sources:read"}
+    assert "Your key lacks some of them" in page.text
+    page = await make(held, kind="admin")
+    assert (page.status, page.path) == (403, HERE)
+    assert "cannot be given what yours lacks: log:admin, mirror:run" in page.text
+    assert page.form(HERE).fields["description"] == "the agency"
+    assert len(await held.api.get("keys")) == 1
+    assert (await make(held, kind="admin", **{"scope:sources:read": "yes"})).status == 200
+
+
 async def test_revoking_names_the_consequence_and_ends_sessions(held: Held) -> None:
     key = key_in(await make(held, kind="admin"))
     browser = Browser("http://node.test", held.operator.http._transport)

@@ -2,11 +2,12 @@
 
 import hashlib
 
+from tests.support.rows import database_for
 from tests.web.pages.conftest import Held
 
 from pfn.domain.quarantine import Quarantined
 from pfn.protocol.errors import Code
-from pfn.storage.database import Database, sqlite_url
+from pfn.storage.database import Database
 from pfn.storage.quarantine import put_quarantined
 from pfn.testing.plugin import plugin_zip
 from pfn.testing.publisher import FakePublisher
@@ -18,7 +19,7 @@ HOSTILE = "<script>alert(1)</script>\u202e"
 
 async def put(held: Held, item: Quarantined, content: bytes) -> None:
     """Put something into quarantine by hand, as an older version of the node would have."""
-    database = Database(sqlite_url(held.api.data / "node.db"))
+    database = Database(database_for(held.api.data))
     async with database.write() as connection:
         await put_quarantined(connection, item)
     await database.close()

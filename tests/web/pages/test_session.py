@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.support.node import RunningNode
+from tests.support.rows import own_rows
 from tests.web.pages.browser import Browser
 
 from pfn.app import build_app, prepare
@@ -31,7 +32,7 @@ async def test_the_cookie_is_for_this_site_alone(stranger: Browser, node: Runnin
 
 
 async def test_on_https_the_cookie_belongs_to_the_host(tmp_path: Path) -> None:
-    prepared = prepare(Settings(data=tmp_path, public_url="https://node.example", work=False))
+    prepared = prepare(Settings(data=tmp_path, public_url="https://node.example", work=False, **own_rows(tmp_path)))
     app = build_app(prepared)
     async with (
         app.router.lifespan_context(app),

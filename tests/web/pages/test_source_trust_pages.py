@@ -1,12 +1,18 @@
 """What a source's page says of its proofs and findings, and what an operator can do: gates, evidence, custody."""
 
 import re
+from urllib.parse import quote
 
+import pytest
 from tests.web.pages.conftest import Held
 
-from pfn.domain.trust import Gate
+from pfn.domain.access import ALL_SCOPES, Grant
+from pfn.domain.subscription import Filters
+from pfn.domain.trust import DAY, Gate
+from pfn.domain.verification import VerificationType
 from pfn.protocol.ed25519 import SigningKey
 from pfn.services.ownership import ORACLE_SENTENCE
+from pfn.testing import faults
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
 from pfn.web.pages import words
@@ -169,3 +175,37 @@ async def test_strangers_see_that_verifications_held_and_readers_why(held: Held,
     checks = [given for tag, given in reader.tags if given.get("class") == "held"]
     assert checks
     assert not [given for tag, given in stranger.tags if given.get("class") == "held"]
+
+
+@pytest.mark.slow
+async def test_the_page_of_a_busy_source_is_no_book(held: Held, signing: FakePublisherV2) -> None:
+    for number in range(30):
+        signing.add_plugin(f"good-{number:02}", "1.0.0", description="What it does, in a sentence or two. " * 3)
+        signing.add_plugin(f"held-{number:02}", "1.0.0", content=b"no zip")
+    source_id = await held.register(signing)
+    for number in range(30):
+        owner = Grant(f"key-{number}", f"subscriber-{number}", ALL_SCOPES)
+        await held.services.subscriptions.subscribe(owner, source_id, Filters(tags=("one", "two", "three")))
+    for day in range(90):
+        held.clock.now += DAY
+        signing.now = int(held.clock.now)
+        if day % 6 == 0:
+            signing.renew_catalog()
+        if day > 50:
+            if day % 2:
+                signing.faults["/verify-ownership"] = faults.status(403)
+            else:
+                signing.faults.clear()
+            await held.services.verifications.verify(source_id, VerificationType.PERIODIC, "node")
+            await held.services.health.probe(source_id)
+            if not day % 2:
+                await held.services.syncs.run_now(source_id)
+        await held.services.housekeeping.tidy()
+    await held.operator.sign_in(held.key)
+    page = await held.operator.open(f"/sources/{source_id}")
+    assert len(page.answer.content) < 60_000
+    few = {f"/syncs?source={quote(source_id)}", f"/subscriptions?source={quote(source_id)}"}
+    assert few <= page.links()
+    assert "All 31 subscriptions" in page.text
+    # The newest verification in full, of older ones what did not hold.
+    assert "other checks held" in page.text

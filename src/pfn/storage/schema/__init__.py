@@ -7,7 +7,16 @@ Migrations make the tables (``pfn.storage.migrations``); a test holds the two eq
 from pfn.storage.schema.access import api_keys, sessions
 from pfn.storage.schema.base import metadata
 from pfn.storage.schema.history import cursors, events, version_updates
-from pfn.storage.schema.log import cosignatures, log_evidence, log_halts, log_heads, log_leaves, log_tiles, witnessed
+from pfn.storage.schema.log import (
+    cosignatures,
+    log_evidence,
+    log_halts,
+    log_heads,
+    log_leaves,
+    log_owner,
+    log_tiles,
+    witnessed,
+)
 from pfn.storage.schema.peer import peer_leaves, peer_wants, peers, source_proposals
 from pfn.storage.schema.reach import composer_documents, slug_contests, slugs, usage_days, vendors
 from pfn.storage.schema.release import blobs, mirrored_plugins, plugin_tags, plugins, quarantine, rechecks
@@ -21,11 +30,12 @@ from pfn.storage.schema.source import (
 )
 from pfn.storage.schema.subscription import deliveries, subscriptions, webhooks
 from pfn.storage.schema.sync import listing_states, listings, sync_failures, syncs
-from pfn.storage.schema.work import health, health_hours, schedule, trust_days
+from pfn.storage.schema.work import care, health, health_hours, schedule, trust_days
 
 __all__ = [
     "api_keys",
     "blobs",
+    "care",
     "catalogs",
     "composer_documents",
     "cosignatures",
@@ -41,6 +51,7 @@ __all__ = [
     "log_halts",
     "log_heads",
     "log_leaves",
+    "log_owner",
     "log_tiles",
     "metadata",
     "mirrored_plugins",

@@ -46,6 +46,14 @@ log_halts = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# One row: the key of the log in these rows. Every process must have it, or it would sign them as another log.
+log_owner = Table(
+    "log_owner",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("verifier_key", Text, nullable=False),
+)
+
 cosignatures = Table(
     "cosignatures",
     metadata,

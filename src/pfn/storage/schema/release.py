@@ -34,6 +34,8 @@ blobs = Table(
     # When the stored bytes were last hashed again, and since when they no longer match.
     Column("checked_at", BigInteger),
     Column("corrupt_at", BigInteger),
+    # Since when the bytes are gone because nobody keeps them any more: every release with them is retired.
+    Column("gone_at", BigInteger),
     Index(None, "checked_at"),
     Index(None, "stored_at", "size"),
 )
@@ -87,11 +89,14 @@ mirrored_plugins = Table(
     Column("block_reason", Text),
     # Where its leaf stands in this node's log.
     Column("log_index", BigInteger),
+    # Since when its bytes are not kept any more, by the node's retention; its record stays.
+    Column("retired_at", BigInteger),
     UniqueConstraint("plugin_id", "source_id", "version"),
     CheckConstraint("level IN ('none', 'metadata', 'artifact')", name="level"),
     Index(None, "source_id", "plugin_id"),
     Index(None, "sha256"),
     Index(None, "mirror_date"),
+    Index(None, "retired_at"),
     sqlite_autoincrement=True,
 )
 

@@ -86,3 +86,11 @@ trust_days = Table(
     Column("earned", Float, nullable=False),
     Index(None, "day"),
 )
+
+# How far the care of the data is: how often garbage was collected, which look over the whole store is not done yet.
+care = Table(
+    "care",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

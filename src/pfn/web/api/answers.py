@@ -259,6 +259,7 @@ def show_release(release: Release, address: str, log: LogStanding) -> Json:
         "mirror_date": release.mirror_date,
         "yanked": release.yank_reason if release.yanked_at is not None else None,
         "blocked": release.block_reason,
+        "retired": release.retired_at,
         "download_url": f"{address}/federation/download?{query}",
         "verify_url": f"{address}/federation/verify?{query}",
         "proof_url": f"{address}/federation/proof?{query}",

@@ -17,4 +17,4 @@ Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 async def get_blob(sha256: Sha256, request: Request, node: Node) -> Response:
     """Give the zip with this SHA-256, whoever published it. Takes ``Range``."""
     blob = await node.releases.find_blob(sha256)
-    return send_zip(request, node, blob, {**describe_zip(blob, blob.sha256), "Cache-Control": IMMUTABLE})
+    return await send_zip(request, node, blob, {**describe_zip(blob, blob.sha256), "Cache-Control": IMMUTABLE})

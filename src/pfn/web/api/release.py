@@ -11,6 +11,7 @@ from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
 from pfn.web.api.answers import show_plugin, show_verdict
 from pfn.web.headers import PUBLIC
+from pfn.web.hot import keep_hot
 from pfn.web.strict_route import StrictRoute
 from pfn.web.validator import make_etag, not_modified
 from pfn.web.zip import send_release
@@ -41,6 +42,7 @@ async def list_plugins(
     headers = {**PUBLIC, "ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
+    keep_hot(request.scope)
     page = await node.releases.list_plugins(
         PluginQuery(q=q, tag=tag, author=author, source=source, level=level, sort=sort, limit=limit, cursor=cursor)
     )
@@ -57,7 +59,7 @@ async def list_plugins(
 async def download(request: Request, node: Node, source: Required, plugin: Required, version: Text = None) -> Response:
     """Give the publisher's exact bytes; the newest version where none is named. Takes ``Range``."""
     found = await node.releases.find_download(source, plugin, version)
-    return send_release(request, node, found, named=version is not None, moves=False)
+    return await send_release(request, node, found, named=version is not None, moves=False)
 
 
 @router.get("/statement", response_class=Response)

@@ -213,3 +213,32 @@ class NameQuarantined(_Body):
     """A body that names one item in quarantine."""
 
     id: Annotated[int, Field(ge=1, le=2**31)]
+
+
+class CollectGarbage(_Body):
+    """``POST /federation/collect-garbage``."""
+
+    hours: Annotated[
+        int | None, Field(ge=1, le=87_600, description="The grace period; left out, the node's setting holds.")
+    ] = None
+
+
+class Scrub(_Body):
+    """``POST /federation/scrub``."""
+
+    rate: Annotated[
+        int | None, Field(ge=0, description="Bytes a second, 0 for no limit; left out, the node's setting holds.")
+    ] = None
+
+
+class SomeSource(_Body):
+    """A body that may name one source; left out, all are meant."""
+
+    sourceId: Line | None = None  # noqa: N815  # the wire's spelling
+
+
+class Retire(SomeSource):
+    """``POST /federation/retire``; what is left out is as the node's settings say."""
+
+    versions: Annotated[int | None, Field(ge=0, le=1_000_000, description="Newest versions kept; 0 for all.")] = None
+    days: Annotated[int | None, Field(ge=0, le=36_500, description="Days that all others are kept.")] = None

@@ -1,10 +1,11 @@
 """The audit trail: what people did here, newest first, and with which key; what the node did by itself is activity."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from pfn.domain.access import Scope
@@ -62,23 +63,16 @@ _KINDS = Words(
 )
 
 
-@router.get("/audit")
-async def show_audit(
-    request: Request,
-    node: Node,
-    viewer: Seen,
-    actor: Actor = None,
-    kind: Kind = None,
-    first: Filled[date] = None,
-    last: Filled[date] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-) -> Response:
-    """Show a page of it; ``first`` and ``last`` are days, in UTC, both included; an unknown ``kind`` is all.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of the trail is wanted, and how an address says so."""
 
-    Raises PfnError: ``key_required``, ``scope_missing``.
-    """
-    grant = require_viewer(viewer)
-    require(grant, Scope.SOURCES_WRITE)
+    wanted: ActivityFilter
+    query: dict[str, str]
+
+
+def read_asked(actor: Actor = None, kind: Kind = None, first: Filled[date] = None, last: Filled[date] = None) -> Asked:
+    """Read it; ``first`` and ``last`` are days, in UTC, both included; an unknown ``kind`` is all."""
     wanted = ActivityFilter(
         actions=ACTIONS.get(kind or "", frozenset()),
         actor=actor,
@@ -86,12 +80,25 @@ async def show_audit(
         since=begin_day(first),
         until=begin_day(last, days_later=1),
     )
+    given = {"actor": actor, "kind": kind if kind in ACTIONS else None, "first": first, "last": last}
+    return Asked(wanted, keep_set(given))
+
+
+OfTrail = Annotated[Asked, Depends(read_asked)]
+Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+
+
+@router.get("/audit")
+async def show_audit(request: Request, node: Node, viewer: Seen, asked: OfTrail, before: Before = None) -> Response:
+    """Show a page of it. Raises PfnError: ``key_required``, ``scope_missing``."""
+    grant = require_viewer(viewer)
+    require(grant, Scope.SOURCES_WRITE)
     return render(
         request,
         viewer,
         "audit.html",
-        page=await node.activities.list(grant, wanted, before=before),
+        page=await node.activities.list(grant, asked.wanted, before=before),
         kinds=_KINDS,
         before=before,
-        asked=keep_set({"actor": actor, "kind": kind if kind in ACTIONS else None, "first": first, "last": last}),
+        asked=asked.query,
     )

@@ -29,6 +29,7 @@ _TO_DO = Words(
         "source_not_verified": N_("Open the source's page, verify it, and try again."),
         "release_yanked": N_("A yanked version can still be had by its number; the plugin's page tells how."),
         "release_blocked": N_("The plugin's page lists the other versions."),
+        "release_retired": N_("The plugin's page lists the other versions."),
         "quarantine_unknown": N_("It may have been let go in the meantime; the quarantine's page shows what is left."),
         "source_gated": N_("Look at the evidence on the source's page, then decide."),
         "source_suspended": N_("The operator can resume the source on its page."),

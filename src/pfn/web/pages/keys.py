@@ -110,6 +110,8 @@ async def _show(
         given=given,
         chosen=chosen,
         kinds={"subscriber": SUBSCRIBER_SCOPES, "admin": ADMIN_SCOPES},
+        # Nobody gives away what they lack.
+        given_away=require_viewer(viewer).scopes,
         longest=LONGEST_LIFE_DAYS,
         error=error.detail if error else None,
         field="days" if field == "expires_in_days" else field,

@@ -48,6 +48,7 @@ _CONSOLE = (
     _Place("/webhooks", N_("Webhooks"), Scope.SUBSCRIPTIONS_WRITE, lambda waits: waits.webhooks),
     _Place("/peers", N_("Peers"), Scope.SOURCES_READ, lambda waits: waits.peers),
     _Place("/keys", N_("Keys"), Scope.KEYS_ADMIN),
+    _Place("/care", N_("Care")),
     _Place("/audit", N_("Audit")),
     _Place("/settings", N_("Settings")),
 )

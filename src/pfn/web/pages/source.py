@@ -26,8 +26,11 @@ from pfn.web.pages.viewer import Reading
 
 router = APIRouter(include_in_schema=False)
 
-_PLUGINS = 50
-_EXHIBITS = 5
+# Each list has a page of its own; here are the newest, so that the page of a busy source is no larger than another's.
+_PLUGINS = 12
+_FEW = 8
+_KEYS = 12
+_EXHIBITS = 2
 
 
 @router.get("/sources/{source_id}")
@@ -57,6 +60,8 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Read
         health_chart=chart_health(report.health),
         response_chart=chart_response(report.health),
         page=plugins,
+        few=_FEW,
+        most_keys=_KEYS,
         subscriptions=subscriptions,
         own=own,
         typed=write_fields(own.filters if own else Filters()),

@@ -140,6 +140,8 @@ WORK = Words(
         Work.NOTIFY: N_("Notices for webhooks"),
         Work.DELIVER: N_("Delivery to a webhook"),
         Work.TIDY: N_("Tidying up"),
+        Work.COLLECT: N_("Collecting garbage"),
+        Work.SCRUB: N_("Look over all stored zips"),
         Work.PEER: N_("Reading a peer's log"),
         Work.WITNESS: N_("Asking a witness"),
     }

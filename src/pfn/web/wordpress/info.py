@@ -14,6 +14,7 @@ from pfn.services.directory import Closed
 from pfn.services.node import Services
 from pfn.storage.directory import DirectoryQuery, Order
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.validator import make_etag, not_modified
 from pfn.web.wordpress.cards import make_card, make_details
 from pfn.web.wordpress.paths import spell
@@ -160,4 +161,6 @@ def _send(request: Request, content: dict[str, object], status: int = 200) -> Re
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
     elif status == 200 and not_modified(request, etag):
         return Response(status_code=304, headers=headers)
+    if request.method == "GET":
+        keep_hot(request.scope)
     return Response(body, status, headers, media_type="application/json")

@@ -1,0 +1,44 @@
+"""Search for words: whether a row of ``plugins`` has them, asked of each database in its own way.
+
+The one place that knows how words are found. Words are runs of letters and digits, without regard to case; each must
+occur as the beginning of one of the plugin's words. Case and the marks over letters do not count: ``zoe`` finds
+``Zoë``. Nothing here ranks: who asks decides the order.
+"""
+
+import unicodedata
+
+from sqlalchemy import ColumnElement, and_, false, func, literal_column, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pfn.storage.schema import plugins
+
+# Nobody means more, nor longer ones; what is beyond asks for nothing.
+_MOST_WORDS = 16
+_LONGEST_WORD = 100
+# The marks over Latin, Greek and Cyrillic letters, which both databases leave out too.
+_MARKS = dict.fromkeys(range(0x300, 0x370))
+
+
+def find_words(text: str) -> list[str]:
+    """Give the words that a text asks for: letters, digits and the signs that belong to letters, in any script."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_MARKS)
+    words = "".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in plain).split()
+    return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
+
+
+def has_words(connection: AsyncConnection, text: str) -> ColumnElement[bool]:
+    """Give the condition that a row of ``plugins`` has all words of a text: any has, where there is no text at all."""
+    words = find_words(text)
+    if not words:
+        return false() if text.strip() else true()
+    if connection.dialect.name == "postgresql":
+        return _postgres_has(words)
+    asked = [word for word in text.casefold().split() if find_words(word)]
+    return and_(*(plugins.c.search_text.contains(word, autoescape=True) for word in asked))
+
+
+def _postgres_has(words: list[str]) -> ColumnElement[bool]:
+    # Words have no sign that means something in a query; `:*` asks for beginnings.
+    asked = func.to_tsquery(literal_column("'simple'"), " & ".join(f"{word}:*" for word in words))
+    # A column that only PostgreSQL has (migration 0011), made of `search_text` by the database itself.
+    return literal_column("plugins.search_words").op("@@")(asked)

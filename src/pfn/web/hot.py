@@ -1,0 +1,171 @@
+"""Answers that were given a moment ago, given again: for what everybody is told alike and asks for all the time.
+
+An endpoint says of an answer that it may be kept (``keep_hot``): it follows from the path, the query and the rows
+alone. It is given again for as long as nothing whatever was written to the rows, by any process, and a minute at most,
+for some numbers are of a day; so what is withdrawn is gone at once. Where the rows cannot tell that they changed
+(PostgreSQL), nothing is kept.
+
+A kept answer goes round the framework, not round the rules: the limits, the log, the counts and the headers are the
+same. Whoever shows a key, a session or a range is answered in the usual way.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+from starlette.types import Message, Scope, Send
+
+from pfn.web.bucket import Buckets
+from pfn.web.forwarded import REQUEST_ID, TrustedProxies, network_of, see_through
+from pfn.web.limit import name_share
+from pfn.web.metrics import HttpMetrics
+from pfn.web.request_log import choose_id, following
+from pfn.web.validator import matches_any
+
+Changes: TypeAlias = Callable[[], int | None]
+Again: TypeAlias = Callable[[Scope], None]
+Pairs: TypeAlias = list[tuple[bytes, bytes]]
+
+_STATE: Final = "hot"
+_LONGEST_S: Final = 60.0
+_LARGEST: Final = 128 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
+# What makes an answer one person's, or a part; and another body than GET's.
+_OF_ONE: Final = frozenset({b"authorization", b"cookie", b"range", b"if-modified-since", b"content-length"})
+# Made anew for every request.
+_ANEW: Final = frozenset({REQUEST_ID.encode(), b"ratelimit", b"ratelimit-policy"})
+_OF_BODIES: Final = frozenset({b"content-length", b"content-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What an endpoint says of its answer: the route's template, and what to do when it is given again."""
+
+    route: str
+    again: Again | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, the headers as they go out but for those of one request, and until when it may be given."""
+
+    mark: _Mark
+    status: int
+    headers: Pairs
+    unchanged: Pairs
+    etag: str | None
+    body: bytes
+    changes: int
+    until: float
+
+
+def keep_hot(scope: Scope, again: Again | None = None) -> None:
+    """Say that this request's answer may be given to anybody else who asks the same; ``again`` hears of each."""
+    scope["state"][_STATE] = _Mark(scope["route"].path, again)
+
+
+class HotAnswers:
+    """The answers of one application; ``changes`` tells whether the rows are what they were."""
+
+    def __init__(self, *, metrics: HttpMetrics, limit: Buckets, proxies: TrustedProxies) -> None:
+        self.changes: Changes = _unknown
+        self._metrics = metrics
+        self._limit = limit
+        self._proxies = proxies
+        self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
+        self._left = _MOST_BYTES
+
+    def may_keep(self, scope: Scope) -> bool:
+        """Tell whether a request is one that anybody might make."""
+        return scope["method"] == "GET" and not any(name in _OF_ONE for name, _ in scope["headers"])
+
+    async def answer(self, scope: Scope, send: Send) -> bool:
+        """Answer a request that ``may_keep``, where its answer was kept; tell whether it was."""
+        key = (scope["path"], scope["query_string"])
+        kept = self._kept.get(key)
+        if kept is None:
+            return False
+        if kept.changes != self.changes() or kept.until < time.monotonic():
+            self._drop(key)
+            return False
+        scope = see_through(scope, self._proxies)
+        share = self._limit.take(network_of(scope["client"][0]) if scope.get("client") else "unknown")
+        if share is not None and not share.allowed:
+            # Refused where everybody is; that costs nothing again.
+            return False
+        began = time.perf_counter()
+        self._kept.move_to_end(key)
+        given = _find(scope, b"if-none-match")
+        same = given is not None and kept.etag is not None and matches_any(given, kept.etag)
+        status = HTTPStatus.NOT_MODIFIED if same else kept.status
+        request_id = choose_id(_find(scope, REQUEST_ID.encode()))
+        headers = [*(kept.unchanged if same else kept.headers), (REQUEST_ID.encode(), request_id.encode())]
+        if share is not None:
+            headers += name_share("address", share, self._limit.limit)
+        body = b"" if same else kept.body
+        with following(scope, request_id, kept.mark.route) as served:
+            self._metrics.count(kept.mark.route, "GET", status, time.perf_counter() - began)
+            if kept.mark.again is not None and not same:
+                kept.mark.again(scope)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            served.ended(status, len(body))
+        return True
+
+    def watch(self, scope: Scope, send: Send) -> Send:
+        """Give the ``send`` that keeps the answer to a request that ``may_keep``, if its endpoint says so."""
+        changes = self.changes()
+        if changes is None:
+            return send
+        state = scope.setdefault("state", {})
+        start: Message = {}
+
+        async def keep(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+            elif _STATE in state and start.get("status") == HTTPStatus.OK and not message.get("more_body"):
+                self._keep(scope, state[_STATE], start["headers"], message.get("body", b""), changes)
+            # Before it goes out: who reads it may ask again at once.
+            await send(message)
+
+        return keep
+
+    def _keep(
+        self, scope: Scope, mark: _Mark, headers: Iterable[tuple[bytes, bytes]], body: bytes, changes: int
+    ) -> None:
+        lowered = [(name.lower(), value) for name, value in headers]
+        named = dict(lowered)
+        # A part of a body that came in several messages is not the whole.
+        whole = named.get(b"content-length") == str(len(body)).encode()
+        if not whole or len(body) > _LARGEST or b"set-cookie" in named or changes != self.changes():
+            return
+        key = (scope["path"], scope["query_string"])
+        self._drop(key)
+        common = [pair for pair in lowered if pair[0] not in _ANEW]
+        unchanged = [pair for pair in common if pair[0] not in _OF_BODIES]
+        etag = named.get(b"etag", b"").decode("latin-1") or None
+        self._kept[key] = _Kept(mark, 200, common, unchanged, etag, body, changes, time.monotonic() + _LONGEST_S)
+        self._left -= len(body)
+        while self._left < 0:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, bytes]) -> None:
+        dropped = self._kept.pop(key, None)
+        if dropped is not None:
+            self._left += len(dropped.body)
+
+
+def _find(scope: Scope, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
+def _unknown() -> int | None:
+    return None
