@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 from tests.support.mesh import follow, sync
 from tests.support.network import serve_node
@@ -24,6 +25,7 @@ from tests.web.api.conftest import Api
 
 from pfn.domain.schedule import Work
 from pfn.protocol.errors import PfnError
+from pfn.settings import Settings
 from pfn.testing.faults import hang_up
 from pfn.testing.publisher import FakePublisher
 from pfn.tracing import record_with, span, trace_ids, trace_to
@@ -163,6 +165,12 @@ async def test_without_the_extra_one_is_told_what_to_install(monkeypatch: pytest
     with pytest.raises(PfnError, match=r"pip install 'pfn\[tracing\]'"):
         async with trace_to("http://127.0.0.1:4318", "node"):
             pass
+
+
+def test_a_collectors_address_holds_no_password() -> None:
+    """The console shows it; what a collector wants to know goes into OTEL_EXPORTER_OTLP_HEADERS."""
+    with pytest.raises(ValidationError):
+        Settings(tracing="http://user:password@127.0.0.1:4318")
 
 
 class Collector(HTTPServer):

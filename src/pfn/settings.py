@@ -180,8 +180,8 @@ class Settings(BaseModel):
     tracing: Annotated[
         str | None,
         Field(
-            description="The base URL of an OpenTelemetry collector (OTLP over HTTP) that is sent spans; by default none.",
-            pattern=r"^https?://[^\s?#]+$",
+            description="An OpenTelemetry collector (OTLP over HTTP) that is sent spans, by its base URL.",
+            pattern=r"^https?://[^\s?#@]+$",
         ),
     ] = None
     log_format: Annotated[Literal["console", "json"], Field(description="console or json.")] = "console"

@@ -35,14 +35,14 @@ async def refuse(request: Request) -> Response:
 
 async def ponder(request: Request) -> Response:
     del request
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(1.3)
     return PlainTextResponse("well")
 
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(connection, "HEAD_S", 0.3)
-    monkeypatch.setattr(connection, "BODY_S", 0.5)
+    monkeypatch.setattr(connection, "HEAD_S", 1.0)
+    monkeypatch.setattr(connection, "BODY_S", 1.0)
     monkeypatch.setattr(connection, "HEAD_BYTES", 4096)
     routes = [
         Route("/", echo, methods=["GET", "POST"]),
@@ -151,7 +151,7 @@ async def test_whoever_asks_in_time_is_answered(port: int) -> None:
             await asyncio.sleep(0.05)
         assert await read_answer(reader) == (200, b"6 bytes")
         # A pause longer than any patience, between requests, is nobody's fault; nor is an answer that takes its time.
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.3)
         writer.write(b"GET /ponder HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await read_answer(reader) == (200, b"well")
         # Two at once.

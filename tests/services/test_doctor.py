@@ -8,7 +8,9 @@ from tests.support.peers import make_peer
 from tests.support.troubled import NOW, add_trouble
 
 from pfn.domain.peer import PeerState
+from pfn.domain.release import Blob
 from pfn.domain.schedule import Work
+from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.policy import DEFAULT_MAX_AGE
 from pfn.services.doctor import Finding, examine_node
 from pfn.services.leaf import DIVERGED
@@ -21,10 +23,26 @@ from pfn.storage.schedule import put_due
 from pfn.storage.schema import schedule
 
 
-async def examine(data: Path, database: Database, *, min_free_bytes: int = 0) -> dict[str, Finding]:
+class LackingStore(FileBlobStore):
+    def shortcomings(self) -> list[str]:
+        return ["It ignores ranges."]
+
+
+class AwayStore(FileBlobStore):
+    async def ping(self) -> None:
+        raise PfnError(Code.STORAGE_UNAVAILABLE, "It does not answer.", internal="connection refused")
+
+    async def require(self, blob: Blob) -> None:
+        await self.ping()
+
+
+async def examine(
+    data: Path, database: Database, *, min_free_bytes: int = 0, kind: type[FileBlobStore] = FileBlobStore
+) -> dict[str, Finding]:
     data.mkdir(mode=0o700)
     load_identity(data)
-    findings = await examine_node(data, database, FileBlobStore(data / "blobs"), (), NOW, min_free_bytes=min_free_bytes)
+    blobs = kind(data / "blobs")
+    findings = await examine_node(data, database, blobs, (), NOW, min_free_bytes=min_free_bytes)
     assert len({finding.name for finding in findings}) == len(findings)
     return {finding.name: finding for finding in findings}
 
@@ -53,6 +71,23 @@ async def test_each_trouble_is_found_with_what_to_do(
     assert finding.severity == severity
     for words in said:
         assert words in finding.sentence
+
+
+async def test_what_a_store_lacks_is_a_warning(tmp_path: Path, database: Database) -> None:
+    finding = (await examine(tmp_path / "node", database, kind=LackingStore))["blobs"]
+    assert finding.severity == "warning"
+    assert "It ignores ranges." in finding.sentence
+
+
+async def test_a_store_that_is_away_is_wrong_and_its_zips_not_called_damaged(
+    tmp_path: Path, database: Database
+) -> None:
+    async with database.write() as connection:
+        await add_trouble(connection)
+    findings = await examine(tmp_path / "node", database, kind=AwayStore)
+    assert findings["blobs"].severity == findings["zips"].severity == "wrong"
+    assert "connection refused" in findings["blobs"].sentence
+    assert "damaged" not in findings["zips"].sentence
 
 
 async def test_a_disk_below_its_reserve_is_wrong(tmp_path: Path, database: Database) -> None:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import text
 
+from pfn.protocol.errors import Code, PfnError
 from pfn.services.readiness import FRESH_S, Readiness, ReadinessService
 from pfn.storage.database import Database, sqlite_url
+from pfn.storage.file_blobs import FileBlobStore
 from pfn.storage.log import halt_log, resume_log
 
 MIN_FREE = 1024
@@ -19,6 +21,16 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
+
+
+class BucketOfTests(FileBlobStore):
+    """A store that is elsewhere, and away when it is told to be."""
+
+    away = False
+
+    async def ping(self) -> None:
+        if self.away:
+            raise PfnError(Code.STORAGE_UNAVAILABLE, "It does not answer.", internal="192.0.2.9 refused")
 
 
 class Look(NamedTuple):
@@ -81,6 +93,20 @@ async def test_a_folder_that_is_gone_fails(look: Look) -> None:
     readiness = await look.service.check()
     assert (readiness.state, readiness.serves) == ("not_ready", False)
     assert states(readiness) == {"database": "ok", "schema": "ok", "log": "ok", "blobs": "failed"}
+
+
+async def test_a_bucket_that_is_away_degrades_until_it_is_back(look: Look) -> None:
+    bucket = BucketOfTests(look.blobs)
+    look = look._replace(
+        service=ReadinessService(look.database, look.clock, look.blobs, min_free_bytes=MIN_FREE, bucket=bucket)
+    )
+    assert (await look.service.check()).state == "ready"
+    bucket.away = True
+    readiness = await look.again()
+    assert (readiness.state, states(readiness)["bucket"]) == ("degraded", "degraded")
+    assert not [check for check in readiness.checks if "192.0.2.9" in check.sentence]
+    bucket.away = False
+    assert (await look.again()).state == "ready"
 
 
 async def test_another_schema_fails_until_it_is_put_right(look: Look) -> None:

@@ -27,7 +27,6 @@ THREE_RELEASES = {
     "events": 3,
     "listings": 3,
     "listing_states": 1,
-    "sqlite_sequence": 4,
     "log_leaves": 3,
     "log_tiles": 1,
 }

@@ -1,13 +1,12 @@
 """Many processes that are one node: PostgreSQL, a bucket and keys in common, and no disk."""
 
-import asyncio
 import os
 import re
 import secrets
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,30 +122,35 @@ class Fleet:
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database, past the node."""
-        url = make_url(self.rows).set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url) as rows:
+        with self._connect() as rows:
             found = rows.execute(query.encode(), values)
             return found.fetchall() if found.description else []
 
-    def holds_the_log(self, process: Process) -> bool:
-        """Tell whether a process is in a transaction that appends to the log, between two statements."""
-        found = self.ask(
-            "SELECT 1 FROM pg_locks JOIN pg_stat_activity AS a USING (pid) WHERE locktype = 'advisory' AND granted "
-            "AND objid = 7311990 AND a.application_name = %s AND a.state = 'idle in transaction'",
-            process.name,
-        )
-        return bool(found)
+    def freeze_in_transaction(self, processes: Sequence[Process], patience: float) -> Process | None:
+        """Stop the first of these that holds the log in an open transaction, and give it; None where none ever did.
 
-    async def freeze_in_transaction(self, process: Process, seconds: float) -> bool:
-        """Stop a process while it holds the log; tell whether that was caught within some time."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            process.send(signal.SIGSTOP)
-            if await asyncio.to_thread(self.holds_the_log, process):
-                return True
-            process.send(signal.SIGCONT)
-            await asyncio.sleep(0.002)
-        return False
+        Whoever appends has to change a tile after it took the log's lock: it waits here for the row, is stopped, and then
+        given it, so that it now sleeps between two statements.
+        """
+        by_name = {process.name: process for process in processes}
+        until = time.monotonic() + patience
+        with self._connect() as rows:
+            rows.execute("SELECT level FROM log_tiles FOR UPDATE")
+            while time.monotonic() < until:
+                waiting = self.ask(
+                    "SELECT a.application_name FROM pg_locks AS held JOIN pg_stat_activity AS a USING (pid) "
+                    "WHERE held.objid = 7311990 AND held.granted AND a.wait_event_type = 'Lock'"
+                )
+                for (name,) in waiting:
+                    if name in by_name:
+                        by_name[name].send(signal.SIGSTOP)
+                        return by_name[name]
+                time.sleep(0.01)
+        return None
+
+    def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        url = make_url(self.rows).set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(url)
 
 
 @contextmanager

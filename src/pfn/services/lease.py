@@ -34,7 +34,10 @@ class Lease:
 
 
 class LeaseService:
-    """Claims work and gives it back."""
+    """Claims work and gives it back.
+
+    Nothing of it must outlast a power cut: what was forgotten by one is done again.
+    """
 
     def __init__(self, database: Database, clock: Clock, *, seconds: int, per_host: int) -> None:
         self._database = database
@@ -46,7 +49,7 @@ class LeaseService:
         """Claim what is due, up to ``limit`` of it; each must then be kept and ended."""
         token = secrets.token_hex(16)
         now = int(self._clock())
-        async with self._database.write() as connection:
+        async with self._database.write(lasting=False) as connection:
             claimed = await claim_due(
                 connection, now, token=token, until=self._until(), limit=limit, per_host=self._per_host
             )
@@ -56,7 +59,7 @@ class LeaseService:
         """Claim one piece of work, due or not; None where it is under way."""
         token = secrets.token_hex(16)
         now = int(self._clock())
-        async with self._database.write() as connection:
+        async with self._database.write(lasting=False) as connection:
             due = await claim_one(connection, kind, subject, now, token=token, until=self._until(), host=host)
         return None if due is None else Lease(due, token)
 
@@ -71,7 +74,7 @@ class LeaseService:
     async def end(self, lease: Lease, following: Next | None = None, *, outcome: str | None = None) -> bool:
         """Give a row back, due as planned; tell whether it was still ours."""
         due = lease.due
-        async with self._database.write() as connection:
+        async with self._database.write(lasting=False) as connection:
             return await end_lease(
                 connection, due.kind, due.subject, token=lease.token, following=following, outcome=outcome
             )
@@ -111,7 +114,7 @@ class LeaseService:
 
     async def free_all(self) -> int:
         """End every lease, for a process that is the only one on its data."""
-        async with self._database.write() as connection:
+        async with self._database.write(lasting=False) as connection:
             return await free_leases(connection)
 
     def _until(self) -> int:
@@ -121,7 +124,7 @@ class LeaseService:
     async def _renew(self, lease: Lease) -> bool:
         due = lease.due
         try:
-            async with self._database.write() as connection:
+            async with self._database.write(lasting=False) as connection:
                 return await renew_lease(connection, due.kind, due.subject, token=lease.token, until=self._until())
         except Exception as error:  # noqa: BLE001  # a database that is away for a moment is no lost lease
             log.warning("heartbeat_failed", work=due.kind.value, subject=due.subject, error=str(error))

@@ -146,8 +146,11 @@ class ReadinessService:
     def _check_writing(self) -> Check:
         path = self._blobs / "tmp" / f"ready-{secrets.token_hex(8)}"
         try:
-            path.touch(exist_ok=False)
-            path.unlink()
+            try:
+                # A full disk has names left, but no room for a byte.
+                path.write_bytes(b"x")
+            finally:
+                path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("blobs_not_writable", error=str(error))
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}

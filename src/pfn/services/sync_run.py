@@ -31,7 +31,7 @@ from pfn.services.schedule import ScheduleService, host_of
 from pfn.services.sync_failure import forget_superseded, record_failed_sync, record_refusals, record_whole_sync
 from pfn.services.sync_progress import SyncProgress
 from pfn.services.trust import refresh_trust
-from pfn.services.verification import require_source
+from pfn.services.verification import require_known
 from pfn.storage.database import Database
 from pfn.storage.listing import ListingState, change_listing_state, get_listing_state
 from pfn.storage.release import known_releases, releases_among
@@ -124,9 +124,8 @@ class SyncRunner:
             return outcome
 
     async def _run(self, source_id: str, progress: SyncProgress, *, recheck: bool, retry_all: bool) -> Outcome:
-        source = require_verified(await require_source(self._database, source_id))
+        source, memory = await self._recall(source_id)
         _refuse_gated(source)
-        memory = await self._recall(source)
         now = int(self._clock())
         recheck = recheck or _is_recheck_due(source, memory.state, now)
         heard = await self._listings.ask(source, memory.state)
@@ -139,16 +138,16 @@ class SyncRunner:
             source, heard, memory.state, memory.failures, progress, retry_all=retry_all
         )
         # Reading may have walked new key documents: other hands, or a contradiction, count from now on.
-        source = require_verified(await require_source(self._database, source_id))
-        fresh = await self._recall(source)
+        source, fresh = await self._recall(source_id)
         everything = recheck or memory.is_stale(fresh.wishes, now)
         look = await self._look(
             source, progress, taken, fresh, everything=everything, recheck=recheck, retry_all=retry_all
         )
         return await self._finish(source, progress, heard, taken, fresh, look)
 
-    async def _recall(self, source: Source) -> _Memory:
+    async def _recall(self, source_id: str) -> tuple[Source, _Memory]:
         async with self._database.read() as connection:
+            source = require_verified(require_known(source_id, await get_source(connection, source_id)))
             state = await get_listing_state(connection, source.id) or ListingState()
             failures = {(one.plugin_id, one.version): one for one in await list_failures(connection, source.id)}
             filters = [one.filters for one in await list_subscriptions(connection, source_id=source.id)]
@@ -156,7 +155,7 @@ class SyncRunner:
         allow_unsigned = self._allow_unsigned if source.allow_unsigned is None else source.allow_unsigned
         held = _hold_back(source, self._clock())
         wishes = Wishes(filters, source.username, source.trust_score, allow_unsigned, held, keys)
-        return _Memory(state, failures, wishes)
+        return source, _Memory(state, failures, wishes)
 
     async def _look(
         self,
@@ -227,8 +226,6 @@ class SyncRunner:
         quota: Quota = await self._quotas.measure(source.id)
         for start in range(0, len(fetch), BATCH):
             await self._room.require()
-            if start == 0:
-                await self._room.record_recovered()
             listings, refusals = await self._listings.prepare(source, taken, fetch[start : start + BATCH])
             progress.refuse(len(refusals))
             mirrored = await self._mirror.mirror(
@@ -244,6 +241,9 @@ class SyncRunner:
             async with self._database.write() as connection:
                 await progress.write(connection)
                 await record_refusals(connection, source, refusals, memory.failures, int(self._clock()))
+            if start == 0:
+                # Only now is it known: a reserve may be there and too small.
+                await self._room.record_recovered()
             pauses = [one.error.retry_after for one in refusals if one.error.retry_after]
             if pauses and start + BATCH < len(fetch):
                 return max(pauses)
@@ -260,7 +260,9 @@ class SyncRunner:
     ) -> Outcome:
         now = int(self._clock())
         wait = heard.max_age if look is None or look.pause is None else look.pause
-        async with self._database.write() as connection:
+        # That nothing changed is found out again by itself.
+        lasting = look is not None or progress.sync_id is not None
+        async with self._database.write(lasting=lasting) as connection:
             current = await get_source(connection, source.id, lock=True)
             if current is None:
                 raise PfnError(Code.SOURCE_UNKNOWN, f"{source.id} was purged meanwhile.")

@@ -7,13 +7,15 @@ this node or the holder's instance, and if it names a source of this node, the h
 another than the one the site has is another plugin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import unquote, urlsplit
 
 from pfn.domain.offer import PLUGIN, Offered
 from pfn.storage.database import Database
 from pfn.storage.offer import find_offered
 from pfn.wordpress.update_check import Installed, is_ours
+
+_MOST_FOUND = 20_000
 
 
 class UpdateCheckService:
@@ -22,16 +24,30 @@ class UpdateCheckService:
     def __init__(self, database: Database, address: str) -> None:
         self._database = database
         self._host = _host(address)
+        self._found: dict[tuple[str, str], Offered | None] = {}
+        self._found_at: int | None = None
 
     async def find_offers(self, kind: str, installed: Sequence[Installed]) -> dict[str, Offered]:
         """Give what is offered for what a site has, by key."""
         if not installed:
             return {}
-        async with self._database.read() as connection:
-            found = await find_offered(connection, {one.slug for one in installed}, kind)
+        found = await self._find(kind, {one.slug for one in installed})
         return {
             one.key: found[one.slug] for one in installed if one.slug in found and self._speaks(found[one.slug], one)
         }
+
+    async def _find(self, kind: str, slugs: Collection[str]) -> dict[str, Offered]:
+        """Find what is offered; what was found stays known for as long as nothing was written to the rows."""
+        changes = self._database.changes()
+        if changes is None or changes != self._found_at or len(self._found) > _MOST_FOUND:
+            self._found, self._found_at = {}, changes
+        found = self._found
+        missing = [slug for slug in slugs if (kind, slug) not in found]
+        if missing:
+            async with self._database.read() as connection:
+                fresh = await find_offered(connection, missing, kind)
+            found |= {(kind, slug): fresh.get(slug) for slug in missing}
+        return {slug: offered for slug in slugs if (offered := found[kind, slug]) is not None}
 
     def _speaks(self, offered: Offered, installed: Installed) -> bool:
         if offered.kind == PLUGIN and offered.offer.main_file:

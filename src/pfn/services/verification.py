@@ -281,7 +281,11 @@ class VerificationService:
 async def require_source(database: Database, source_id: str) -> Source:
     """Find a source that was not removed. Raises PfnError (``source_unknown``)."""
     async with database.read() as connection:
-        source = await get_source(connection, source_id)
+        return require_known(source_id, await get_source(connection, source_id))
+
+
+def require_known(source_id: str, source: Source | None) -> Source:
+    """Give a source back that was found and not removed. Raises PfnError (``source_unknown``)."""
     if source is None or source.status is SourceStatus.REMOVED:
         raise unknown_source(source_id)
     return source

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, case, func, or_, select, tuple_
+from sqlalchemy import RowMapping, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from pfn.domain.composer_name import propose_vendors
 from pfn.domain.composer_package import Package, PackagedRelease
 from pfn.domain.source import SourceStatus
-from pfn.storage.dialect import insert_or
+from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import blobs, composer_documents, listings, mirrored_plugins, plugins, sources, vendors
 from pfn.storage.search import has_words
 from pfn.wordpress.version import sort_versions
@@ -73,7 +73,7 @@ async def find_packages(
     if not names:
         return []
     table = mirrored_plugins
-    query = _select().where(tuple_(vendors.c.vendor, table.c.plugin_id).in_(names))
+    query = _select().where(is_pair_of(vendors.c.vendor, table.c.plugin_id, names))
     if withdrawn:
         suspended = sources.c.status == SourceStatus.SUSPENDED
         query = query.where(or_(table.c.yanked_at.is_not(None), table.c.block_reason.is_not(None), suspended))
@@ -91,7 +91,7 @@ async def list_versions(
     query = (
         select(vendors.c.vendor, table.c.plugin_id, table.c.source_id, table.c.version)
         .join(vendors, vendors.c.source_id == table.c.source_id)
-        .where(tuple_(vendors.c.vendor, table.c.plugin_id).in_(names))
+        .where(is_pair_of(vendors.c.vendor, table.c.plugin_id, names))
     )
     found: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for vendor, slug, source_id, version in await connection.execute(query):
@@ -143,8 +143,7 @@ async def search_packages(
 ) -> tuple[Sequence[Found], int]:
     """Give one page of what is offered and has all these words, and how much there is in all."""
     conditions: list[ColumnElement[bool]] = [
-        or_(has_words(connection, word), _name().contains(word, autoescape=True))
-        for word in words
+        or_(has_words(connection, word), _name().contains(word, autoescape=True)) for word in words
     ]
     if kind is not None:
         conditions.append(plugins.c.kind == kind)

@@ -2,7 +2,8 @@
 
 ``read()`` gives a connection that sees one consistent state; ``write()`` gives a transaction that commits when its
 block ends and rolls back when it raises. SQLite has one writer at a time: it takes the write lock when it begins,
-so a transaction never fails half-way for want of it. What is committed survives a power cut (``synchronous=FULL``).
+so a transaction never fails half-way for want of it. What is committed survives a power cut (``synchronous=FULL``),
+but for what need not.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -56,16 +57,20 @@ class Database:
                 yield await connection.execution_options(**self._reading)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, lasting: bool = True) -> AsyncIterator[AsyncConnection]:
         """Open a transaction; it commits when the block ends, and rolls back when the block raises.
 
+        One that need not be ``lasting`` is seen by all at once and survives this process, but perhaps not a power cut,
+        unless a lasting one came after it: for what a node finds out again by itself. It waits for no disk.
         Raises PfnError (``storage_unavailable``) where PostgreSQL is away, or has taken the transaction back because
         this process slept in it: nothing of it is there then, unless the answer to the commit itself was lost.
         """
         with self._meet():
             async with self._one_writer or nullcontext(), self._engine.connect() as connection:
-                await connection.execution_options(pfn_write=True)
+                await connection.execution_options(pfn_write=True, pfn_lasting=lasting)
                 async with connection.begin():
+                    if not (lasting or self.is_sqlite):
+                        await connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
                     yield connection
         for hear in self._listeners:
             hear()
@@ -208,5 +213,12 @@ def _tune(engine: Engine) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("pfn_write", False)
+    options = connection.get_execution_options()
+    write = options.get("pfn_write", False)
+    if write:
+        # It is the connection's, and cannot be changed within a transaction.
+        level = "FULL" if options.get("pfn_lasting", True) else "NORMAL"
+        if connection.info.get("synchronous", "FULL") != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+            connection.info["synchronous"] = level
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

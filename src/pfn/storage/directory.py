@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import PLUGIN, Offered
@@ -64,17 +64,20 @@ class MirroredVersion:
 
 async def list_directory(connection: AsyncConnection, query: DirectoryQuery) -> tuple[Sequence[Listed], int]:
     """Give one page, and how many there are on all."""
-    conditions = _conditions(connection, query)
-    counting = select_offered().where(*conditions).with_only_columns(func.count(), maintain_column_froms=True)
-    total: int = (await connection.execute(counting)).scalar_one()
-    page = (
-        _select_listed()
-        .where(*conditions)
-        .order_by(*_order(query))
-        .limit(query.per_page)
-        .offset((query.page - 1) * query.per_page)
+    matching = select_offered().where(*_conditions(connection, query))
+    # In one pass over what matches, with no more of each row than it takes; then the rows of the page.
+    found = matching.with_only_columns(
+        plugins.c.source_id, plugins.c.plugin_id, func.count().over().label("total"), maintain_column_froms=True
     )
-    return [_read_listed(row) for row in (await connection.execute(page)).mappings()], total
+    found = found.order_by(*_order(query)).limit(query.per_page).offset((query.page - 1) * query.per_page)
+    keys = (await connection.execute(found)).all()
+    if not keys:
+        counting = matching.with_only_columns(func.count(), maintain_column_froms=True)
+        return [], 0 if query.page == 1 else (await connection.execute(counting)).scalar_one()
+    wanted = tuple_(plugins.c.source_id, plugins.c.plugin_id).in_([tuple(key[:2]) for key in keys])
+    rows = (await connection.execute(_select_listed().where(wanted))).mappings()
+    listed = {(row["source_id"], row["plugin_id"]): _read_listed(row) for row in rows}
+    return [listed[key[0], key[1]] for key in keys], keys[0].total
 
 
 async def find_listed(connection: AsyncConnection, slug: str, kind: str) -> Listed | None:

@@ -19,7 +19,7 @@ from pfn.storage.schema import blobs, care, mirrored_plugins, quarantine
 
 _COLLECTIONS = "collections"
 # Any constant will do that no other advisory lock here has.
-_LOCK = 7_311_992
+_LOCK = 7_311_994
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,20 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.errors import Code, PfnError
-from pfn.storage.database import create_sync_engine
+from pfn.storage.database import create_sync_engine, meet_failures
 
-# Any constant will do; it makes processes that start together migrate one after the other.
-_MIGRATION_LOCK = 7_311_990
+# Any constant will do that no other advisory lock has; processes that start together migrate one after the other.
+_MIGRATION_LOCK = 7_311_993
 
 
 def migrate(url: str) -> None:
     """Upgrade the database at ``url`` to the newest schema.
 
-    Raises PfnError (``schema_newer``) where a newer version of the program made it.
+    Raises PfnError: ``schema_newer`` where a newer version of the program made it, ``storage_unavailable``.
     """
     engine = create_sync_engine(make_url(url))
     try:
-        with engine.begin() as connection:
+        with meet_failures(is_sqlite=engine.dialect.name == "sqlite"), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             _upgrade(connection)

@@ -6,13 +6,13 @@ row per plugin with its newest release, so that lists cost what they show and no
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import kind_of, make_offer
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.zip_verdict import RULES, ZipVerdict
-from pfn.storage.dialect import insert_or
+from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
 from pfn.wordpress.version import sort_versions
 
@@ -90,7 +90,7 @@ async def point_newest(connection: AsyncConnection, *releases: Release) -> None:
         rows,
     )
     keys = [(release.source_id, release.plugin_id) for release in releases]
-    of_plugins = tuple_(plugin_tags.c.source_id, plugin_tags.c.plugin_id).in_(keys)
+    of_plugins = is_pair_of(plugin_tags.c.source_id, plugin_tags.c.plugin_id, keys)
     await connection.execute(delete(plugin_tags).where(of_plugins))
     tags = [
         {"source_id": release.source_id, "plugin_id": release.plugin_id, "tag": tag}
@@ -264,7 +264,7 @@ async def list_releases(
     query = (
         select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
         .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(tuple_(table.c.source_id, table.c.plugin_id).in_(keys))
+        .where(is_pair_of(table.c.source_id, table.c.plugin_id, keys))
     )
     for row in (await connection.execute(query)).mappings():
         found[row["source_id"], row["plugin_id"]][row["version"]] = _read(row)

@@ -7,7 +7,7 @@ occur as the beginning of one of the plugin's words. Case and the marks over let
 
 import unicodedata
 
-from sqlalchemy import ColumnElement, and_, false, func, literal_column, true
+from sqlalchemy import ColumnElement, column, false, func, literal, literal_column, select, table, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.storage.schema import plugins
@@ -17,6 +17,10 @@ _MOST_WORDS = 16
 _LONGEST_WORD = 100
 # The marks over Latin, Greek and Cyrillic letters, which both databases leave out too.
 _MARKS = dict.fromkeys(range(0x300, 0x370))
+
+
+_WORDS = table("plugin_words", column("rowid"), column("plugin_words"))
+_ROWS = table("plugin_word_rows", column("id"), column("source_id"), column("plugin_id"))
 
 
 def find_words(text: str) -> list[str]:
@@ -33,8 +37,16 @@ def has_words(connection: AsyncConnection, text: str) -> ColumnElement[bool]:
         return false() if text.strip() else true()
     if connection.dialect.name == "postgresql":
         return _postgres_has(words)
-    asked = [word for word in text.casefold().split() if find_words(word)]
-    return and_(*(plugins.c.search_text.contains(word, autoescape=True) for word in asked))
+    return _sqlite_has(words)
+
+
+def _sqlite_has(words: list[str]) -> ColumnElement[bool]:
+    # Words have no sign that means something within quotes; `*` asks for beginnings. Not ranked: that would read every
+    # row that matches. The tables are of migration 0010.
+    asked = literal(" ".join(f'"{word}"*' for word in words))
+    matching = select(_WORDS.c.rowid).where(_WORDS.c.plugin_words.op("MATCH")(asked))
+    rows = select(_ROWS.c.source_id, _ROWS.c.plugin_id).where(_ROWS.c.id.in_(matching))
+    return tuple_(plugins.c.source_id, plugins.c.plugin_id).in_(rows)
 
 
 def _postgres_has(words: list[str]) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ because streams cost several times as much, and a thousand publishers live in on
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from pfn.testing.faults import Answer
 
@@ -26,8 +26,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's is one though no instance of it.
+        self._transport = cast("asyncio.Transport", transport)
         self._open_ones.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

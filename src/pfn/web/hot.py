@@ -37,6 +37,8 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _OF_ONE: Final = frozenset({b"authorization", b"cookie", b"range", b"if-modified-since", b"content-length"})
 # Made anew for every request.
 _ANEW: Final = frozenset({REQUEST_ID.encode(), b"ratelimit", b"ratelimit-policy"})
+_KEPT: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
+_HEAD_BYTES: Final = 2_048
 _OF_BODIES: Final = frozenset({b"content-length", b"content-type"})
 
 
@@ -50,16 +52,23 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer, the headers as they go out but for those of one request, and until when it may be given."""
+    """An answer, the headers as they go out but for those of one request, and until when it may be given.
+
+    Without a ``body`` it is known only that what has this ``etag`` is unchanged.
+    """
 
     mark: _Mark
-    status: int
     headers: Pairs
     unchanged: Pairs
     etag: str | None
-    body: bytes
+    body: bytes | None
     changes: int
     until: float
+
+    @property
+    def size(self) -> int:
+        """About how much memory it takes, in bytes."""
+        return _HEAD_BYTES + len(self.body or b"")
 
 
 def keep_hot(scope: Scope, again: Again | None = None) -> None:
@@ -91,6 +100,11 @@ class HotAnswers:
         if kept.changes != self.changes() or kept.until < time.monotonic():
             self._drop(key)
             return False
+        given = _find(scope, b"if-none-match")
+        same = given is not None and kept.etag is not None and matches_any(given, kept.etag)
+        body = b"" if same else kept.body
+        if body is None:
+            return False
         scope = see_through(scope, self._proxies)
         share = self._limit.take(network_of(scope["client"][0]) if scope.get("client") else "unknown")
         if share is not None and not share.allowed:
@@ -98,14 +112,11 @@ class HotAnswers:
             return False
         began = time.perf_counter()
         self._kept.move_to_end(key)
-        given = _find(scope, b"if-none-match")
-        same = given is not None and kept.etag is not None and matches_any(given, kept.etag)
-        status = HTTPStatus.NOT_MODIFIED if same else kept.status
+        status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
         request_id = choose_id(_find(scope, REQUEST_ID.encode()))
         headers = [*(kept.unchanged if same else kept.headers), (REQUEST_ID.encode(), request_id.encode())]
         if share is not None:
             headers += name_share("address", share, self._limit.limit)
-        body = b"" if same else kept.body
         with following(scope, request_id, kept.mark.route) as served:
             self._metrics.count(kept.mark.route, "GET", status, time.perf_counter() - began)
             if kept.mark.again is not None and not same:
@@ -127,36 +138,38 @@ class HotAnswers:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message
-            elif _STATE in state and start.get("status") == HTTPStatus.OK and not message.get("more_body"):
-                self._keep(scope, state[_STATE], start["headers"], message.get("body", b""), changes)
+            elif _STATE in state and start.get("status") in _KEPT and not message.get("more_body"):
+                body = message.get("body", b"") if start["status"] == HTTPStatus.OK else None
+                self._keep(scope, state[_STATE], start["headers"], body, changes)
             # Before it goes out: who reads it may ask again at once.
             await send(message)
 
         return keep
 
     def _keep(
-        self, scope: Scope, mark: _Mark, headers: Iterable[tuple[bytes, bytes]], body: bytes, changes: int
+        self, scope: Scope, mark: _Mark, headers: Iterable[tuple[bytes, bytes]], body: bytes | None, changes: int
     ) -> None:
         lowered = [(name.lower(), value) for name, value in headers]
         named = dict(lowered)
         # A part of a body that came in several messages is not the whole.
-        whole = named.get(b"content-length") == str(len(body)).encode()
-        if not whole or len(body) > _LARGEST or b"set-cookie" in named or changes != self.changes():
+        whole = body is None or (len(body) <= _LARGEST and named.get(b"content-length") == str(len(body)).encode())
+        if not whole or b"set-cookie" in named or changes != self.changes():
             return
         key = (scope["path"], scope["query_string"])
         self._drop(key)
         common = [pair for pair in lowered if pair[0] not in _ANEW]
         unchanged = [pair for pair in common if pair[0] not in _OF_BODIES]
         etag = named.get(b"etag", b"").decode("latin-1") or None
-        self._kept[key] = _Kept(mark, 200, common, unchanged, etag, body, changes, time.monotonic() + _LONGEST_S)
-        self._left -= len(body)
+        kept = _Kept(mark, common, unchanged, etag, body, changes, time.monotonic() + _LONGEST_S)
+        self._kept[key] = kept
+        self._left -= kept.size
         while self._left < 0:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: tuple[str, bytes]) -> None:
         dropped = self._kept.pop(key, None)
         if dropped is not None:
-            self._left += len(dropped.body)
+            self._left += dropped.size
 
 
 def _find(scope: Scope, wanted: bytes) -> str | None:

@@ -46,7 +46,7 @@ async def get_tile(path: str, request: Request, node: Node) -> Response:
 def _send(request: Request, data: bytes, media_type: str, caching: str) -> Response:
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {**_PUBLIC, "ETag": etag, "Cache-Control": caching, "Content-Type": media_type}
+    keep_hot(request.scope)
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
-    keep_hot(request.scope)
     return Response(data, headers=headers)

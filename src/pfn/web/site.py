@@ -107,7 +107,6 @@ def build_site(
     )
     site.state.outlet = outlet
     apis = (
-        # First: routes are tried one after the other, and this one is asked for the most.
         download.router,
         source.router,
         health.router,
@@ -136,12 +135,11 @@ def build_site(
         access.router,
         operations.make_router(metrics, open_metrics=open_metrics),
     )
-    for router in apis:
+    # Routes are tried one after the other: first what is asked for the most, and pages last, for a plugin's page takes
+    # any two words after /plugins/.
+    for router in (download.router, update_check.router, info.router, *apis[1:]):
         site.include_router(router)
     site.include_router(docs.make_router(apis))
-    # Before the pages: a plugin's page takes any two words after /plugins/.
-    for router in (update_check.router, info.router):
-        site.include_router(router)
     site_pages.mount(site)
     site.add_exception_handler(PfnError, for_browsers(problem.handle_pfn_error))
     site.add_exception_handler(RequestValidationError, for_browsers(problem.handle_invalid))

@@ -13,7 +13,7 @@ against ``#``: ``1.0-dev < 1.0RC1 < 1.0 < 1.0.0`` and ``1.0 < 1.0p1``.
 
 import re
 from collections.abc import Iterable
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from itertools import pairwise
 from string import ascii_letters, digits
 from typing import Final
@@ -65,6 +65,7 @@ def compare_versions(a: str, b: str) -> int:
     return bool(left) - bool(right)
 
 
+@lru_cache(maxsize=4096)  # sites ask about the same few all day
 def is_newer(candidate: str, than: str) -> bool:
     """Tell whether WordPress would offer ``candidate`` as an update to ``than``."""
     return compare_versions(candidate, than) > 0

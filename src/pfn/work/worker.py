@@ -20,6 +20,8 @@ from pfn.work.runner import Done, Handler, Runner
 log = structlog.get_logger()
 
 _LOOK_S = 1.0
+# What ends within this time is followed by one claim, not by one each.
+_GATHER_S = 0.02
 
 _Task: TypeAlias = "asyncio.Task[Done | None]"
 
@@ -68,7 +70,8 @@ class Worker:
             running |= await self._take(await self._schedule.next_due_at())
             if not running:
                 break
-            finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            finished, running = await asyncio.wait(running, timeout=_GATHER_S)
             done += [ended for task in finished if not task.cancelled() and (ended := task.result()) is not None]
         return done
 
@@ -106,6 +109,8 @@ class Worker:
                 # Not `wait_for`: in Python 3.11 it can swallow a cancellation.
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
+            if self._tasks:
+                await asyncio.sleep(_GATHER_S)
 
     async def _take(self, next_at: int | None) -> set[_Task]:
         """Claim and begin what is due, as far as there are free slots."""

@@ -35,7 +35,7 @@ async def windows(chromium: Browser, lived: ServedNode, signed_in: Any) -> Async
 
 
 @pytest_asyncio.fixture(
-    params=[*SEEN, pytest.param((LONG, False), marks=pytest.mark.slow)],
+    params=[*SEEN, (LONG, False)],
     ids=lambda seen: f"{seen[0]}-{WHO[seen[1]]}",
     loop_scope="session",
 )
@@ -52,6 +52,7 @@ async def visitor(
     assert frights == []
 
 
+@pytest.mark.slow
 async def test_axe_finds_nothing(visitor: Visitor) -> None:
     await visitor.page.evaluate(AXE_SCRIPT)
     found = {}

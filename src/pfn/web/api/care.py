@@ -73,7 +73,7 @@ async def preview_retention(
 async def retire(body: Retire, grant: Writer, node: Node) -> Json:
     """Retire old releases: their bytes are not served any more, and deleted when the grace period is over."""
     plan = await node.retention.apply(grant.key_id, _choose(node, body.versions, body.days), source_id=body.sourceId)
-    return {"success": True, "message": f"Retired. {plan.describe()}", **_show(plan)}
+    return {**_show(plan), "success": True, "message": f"Retired. {plan.describe()}"}
 
 
 @router.post("/unretire")

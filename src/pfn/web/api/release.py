@@ -40,9 +40,9 @@ async def list_plugins(
     log = await node.log.standing()
     etag = make_etag(node.address, await node.activities.version(), str(log), request.url.query)
     headers = {**PUBLIC, "ETag": etag, "Cache-Control": "public, max-age=0, must-revalidate"}
+    keep_hot(request.scope)
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
-    keep_hot(request.scope)
     page = await node.releases.list_plugins(
         PluginQuery(q=q, tag=tag, author=author, source=source, level=level, sort=sort, limit=limit, cursor=cursor)
     )

@@ -27,9 +27,9 @@ from pfn.web.pages.viewer import Reading
 router = APIRouter(include_in_schema=False)
 
 # Each list has a page of its own; here are the newest, so that the page of a busy source is no larger than another's.
-_PLUGINS = 12
-_FEW = 8
-_KEYS = 12
+_PLUGINS = 8
+_FEW = 6
+_MOST = 12
 _EXHIBITS = 2
 
 
@@ -61,7 +61,7 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Read
         response_chart=chart_response(report.health),
         page=plugins,
         few=_FEW,
-        most_keys=_KEYS,
+        most=_MOST,
         subscriptions=subscriptions,
         own=own,
         typed=write_fields(own.filters if own else Filters()),

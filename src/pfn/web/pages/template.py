@@ -50,6 +50,7 @@ def _make_environment() -> Environment:
         "size": text.size,
         "number": number,
         "prose": text.prose,
+        "breakable": text.breakable,
         "trust_word": words.trust_word,
         "glyph": draw_glyph,
     }

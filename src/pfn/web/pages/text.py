@@ -62,6 +62,11 @@ def neutralize(value: object) -> object:
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
 
 
+def breakable(name: str) -> Markup:
+    """Let a long name, such as a source's, go on in the next line where it is read as parts."""
+    return Markup(re.sub(r"([@.])", r"\1<wbr>", Markup.escape(neutralize(name))))  # noqa: S704  # it is escaped
+
+
 def say(text: str, **values: object) -> Markup:
     """Say a text of the catalogue, which may hold tags, in a page; the values in it are made harmless."""
     return Markup(translate(text)) % _harmless(values)  # noqa: S704  # our own text; values are escaped

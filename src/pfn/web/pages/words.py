@@ -293,7 +293,7 @@ def placed(place: LogPlace) -> str:
         return f"{entered} {alone}"
     if not place.n:
         unseen = ngettext(
-            "None of the %(num)s witness has seen it yet.", "None of the %(num)s witnesses has seen it yet.", place.of
+            "The one witness has not seen it yet.", "None of the %(num)s witnesses has seen it yet.", place.of
         )
         return f"{entered} {unseen}"
     behind = ngettext(

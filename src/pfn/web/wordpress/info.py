@@ -159,8 +159,8 @@ def _send(request: Request, content: dict[str, object], status: int = 200) -> Re
     headers = {"Access-Control-Allow-Origin": "*", "ETag": etag, "Cache-Control": "public, max-age=60"}
     if request.method == "POST":
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
-    elif status == 200 and not_modified(request, etag):
-        return Response(status_code=304, headers=headers)
-    if request.method == "GET":
+    elif status == 200:
         keep_hot(request.scope)
+        if not_modified(request, etag):
+            return Response(status_code=304, headers=headers)
     return Response(body, status, headers, media_type="application/json")
