@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-growth load help setup demo demo-network test test-clients test-grown check format lock screenshots simulate sizes texts clean
+.PHONY: bench bench-growth load help setup demo demo-network test test-clients test-postgres test-grown check format lock screenshots simulate sizes texts clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ bench: $(STAMP) ## measure against anchors: nginx, wrk, curl (ONLY=download for 
 
 bench-growth: $(STAMP) ## what things cost against what is stored, drawn into docs/images (ARGS="--sizes 1000 10000")
 	@$(BIN)/python -m bench.growth $(ARGS)
+
+test-postgres: $(STAMP) ## run the tests of whole nodes once more, with their rows on PostgreSQL
+	@PFN_TEST_DATABASE=postgres $(BIN)/python -m pytest -n auto -m "not clients and not grown" \
+	    tests/web/api tests/web/pages tests/web/test_*.py tests/work tests/test_work.py tests/services/test_release_log.py $(ARGS)
 
 test-grown: $(STAMP) ## run the tests with PostgreSQL, S3, nginx, many processes, faults and load
 	@$(BIN)/python -m pytest -n auto -m grown $(ARGS)

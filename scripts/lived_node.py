@@ -21,7 +21,7 @@ import uvicorn
 from aiohttp.abc import ResolveResult
 from fastapi import FastAPI
 
-from pfn.app import begin_stop, build_app, prepare
+from pfn.app import begin_stop, build_app, make_worker, prepare
 from pfn.domain.access import ALL_SCOPES, OPERATOR, Grant
 from pfn.domain.subscription import Filters
 from pfn.domain.verification import VerificationType
@@ -37,6 +37,7 @@ from pfn.testing.peer import FakePeer
 from pfn.testing.plugin import plugin_zip
 from pfn.testing.publisher import FakePublisher
 from pfn.testing.publisher_v2 import FakePublisherV2
+from pfn.work.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 DAY = 86_400
@@ -117,12 +118,13 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class ServedNode:
-    """A node that answers at ``address``; ``key`` is its master key."""
+    """A node that answers at ``address``; ``key`` is its master key, and ``worker`` works when it is told to."""
 
     address: str
     key: str
     clock: Time
     services: Services
+    worker: Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,8 @@ async def open_node(folder: Path, clock: Time, ports: Mapping[str, int] = _NO_NA
     )
     app = build_app(replace(prepare(settings), master_hash=hash_master_key(key)), clock=clock)
     async with _serve(app, ports) as address:
-        yield ServedNode(address, key, clock, app.state.services)
+        services = app.state.services
+        yield ServedNode(address, key, clock, services, make_worker(services, settings))
 
 
 async def list_pages(node: ServedNode) -> dict[str, str]:
@@ -284,6 +287,9 @@ async def _live(node: ServedNode, publishers: Publishers, peer: FakePeer, days: 
         # Writes every source's trust of the day down.
         await services.housekeeping.tidy()
     clock.now += SINCE_THEN
+    peer.now = int(clock())
+    peer.answers["/hook"] = b"thanks"
+    await node.worker.finish_due()
 
 
 async def _register(services: Services, publisher: FakePublisher) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 import uvloop
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from bench.harness import Goal, Place, Round, Row
 from bench.node import CONCURRENCY, node_settings, source_row, subscribe
@@ -19,7 +19,7 @@ from pfn.app import database_url, make_worker, open_services, prepare
 from pfn.domain.schedule import Result, Work
 from pfn.services.node import Services
 from pfn.storage.database import Database
-from pfn.storage.schema import mirrored_plugins, sources, subscriptions
+from pfn.storage.schema import mirrored_plugins, schedule, sources, subscriptions
 from pfn.testing.swarm import Kind, PublisherSwarm
 
 _SOURCES: Final = 1_000
@@ -48,7 +48,7 @@ async def _look(place: Place) -> list[Round]:
         member = swarm.members[0]
         key = member.publisher.shown_key.pem
         rows = Database(database_url(node_settings(data)))
-        await _register(rows, [(member.publisher.url, member.publisher.username, key)])
+        await _register(rows, [(member.publisher.url, member.publisher.username, key)], subscribed=True)
         await services.schedule.fill()
         await services.syncs.run_now(member.source_id)
         for _ in range(place.rounds):
@@ -74,11 +74,12 @@ async def _releases(rows: Database) -> int:
         return len((await connection.execute(select(mirrored_plugins.c.id))).all())
 
 
-async def _register(rows: Database, publishers: list[tuple[str, str, str]]) -> None:
+async def _register(rows: Database, publishers: list[tuple[str, str, str]], *, subscribed: bool) -> None:
     made = [source_row(url, name, pem, _START) for url, name, pem in publishers]
     async with rows.write() as connection:
         await connection.execute(insert(sources), made)
-        await connection.execute(insert(subscriptions), subscribe([str(row["id"]) for row in made], _START))
+        if subscribed:
+            await connection.execute(insert(subscriptions), subscribe([str(row["id"]) for row in made], _START))
 
 
 def _measure_many(place: Place) -> Iterator[Round]:
@@ -105,8 +106,11 @@ async def _poll(place: Place, publishers: list[tuple[str, str, str]]) -> list[Ro
     settings = node_settings(data)
     rows, rounds = Database(database_url(settings)), []
     async with open_services(prepare(settings), clock) as services:
-        await _register(rows, publishers)
+        await _register(rows, publishers, subscribed=False)
         await services.schedule.fill()
+        async with rows.write() as connection:
+            # What a node does beside is for other rows.
+            await connection.execute(delete(schedule).where(schedule.c.kind != Work.SYNC.value))
         await rows.close()
         worker = make_worker(services, settings)
         await worker.finish_due()

@@ -25,7 +25,7 @@ from pfn.storage.schema import log_leaves, mirrored_plugins, version_updates
 from pfn.testing.publisher import FakePublisher
 
 HOUR, DAY = 3600, 86_400
-pytestmark = [pytest.mark.slow, pytest.mark.grown]
+pytestmark = [pytest.mark.slow, pytest.mark.grown, pytest.mark.timeout(600)]
 
 JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 EVERYTHING = {Work.SYNC, Work.PROBE, Work.VERIFY, Work.RECHECK, Work.TIDY, Work.COLLECT, Work.SCRUB}

@@ -13,7 +13,7 @@ from tests.test_crash import assert_log_holds, assert_whole, started
 
 from pfn.testing.publisher import FakePublisher
 
-pytestmark = [pytest.mark.slow, pytest.mark.grown]
+pytestmark = [pytest.mark.slow, pytest.mark.grown, pytest.mark.timeout(600)]
 
 ROUNDS = 6
 LONG_AGO = 1_000_000_000

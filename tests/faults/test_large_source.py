@@ -11,7 +11,7 @@ from pfn.domain.verification import VerificationType
 from pfn.storage.schema import mirrored_plugins
 from pfn.testing.swarm import Kind, PublisherSwarm
 
-pytestmark = [pytest.mark.slow, pytest.mark.grown]
+pytestmark = [pytest.mark.slow, pytest.mark.grown, pytest.mark.timeout(900)]
 
 PLUGINS = 10_000
 # What the whole test's process may grow by meanwhile, the publisher's own 10,000 zips among it.
@@ -22,7 +22,7 @@ async def test_ten_thousand_plugins_of_one_source(tmp_path: Path) -> None:
     async with PublisherSwarm(1, PLUGINS) as swarm, serve_node(tmp_path / "node", sync_concurrency=16) as node:
         (member,) = swarm.members
         profile = member.publisher.profile
-        await node.services.sources.add("test", member.publisher.url, profile.username, member.publisher.public_key.pem)
+        await node.services.sources.add("test", member.publisher.url, profile.username, member.publisher.shown_key.pem)
         await node.services.verifications.verify(member.source_id, VerificationType.INITIAL, "test")
         answer = await node.post("subscribe", sourceId=member.source_id, filters={"slugs": ["plugin-00000"]})
         assert answer.status_code == 200, answer.text

@@ -154,9 +154,10 @@ async def test_a_frozen_writer_holds_up_nobody_and_forks_nothing(make_fleet: Any
             for number in range(rounds):
                 for one in range(plugins):
                     publisher.add_plugin(f"plugin-{number}-{one}", "1.0")
-                make_due(fleet)
                 size = (await read_log(b)).checkpoint.size
-                sleeper = await asyncio.to_thread(fleet.freeze_in_transaction, workers, PATIENCE_S / 2)
+                sleeper = await asyncio.to_thread(
+                    fleet.freeze_in_transaction, workers, PATIENCE_S, lambda: make_due(fleet)
+                )
                 assert sleeper is not None, fleet.ask("SELECT kind, owner, due_at, outcome FROM schedule")
                 # Another process appends meanwhile: it waits until the server has taken the sleeper's work back.
                 body = {

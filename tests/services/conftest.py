@@ -120,7 +120,7 @@ async def proving(database: Database, tmp_path: Path) -> AsyncIterator[Proving]:
     clock = StandingClock()
     leases = LeaseService(database, clock, seconds=60, per_host=4)
     paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
-    schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
+    schedule = ScheduleService(database, clock, paces, dice=lambda: 0.0)
     blobs = FileBlobStore(tmp_path / "blobs")
     async with Fetcher(OutboundPolicy(allow_loopback=True)) as fetcher:
         publishers, documents = PublisherClient(fetcher), SignedDocumentClient(fetcher)

@@ -11,7 +11,6 @@ from pfn.domain.peer import Peer, PeerPolicy, PeerState, Terms
 from pfn.domain.schedule import Work
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.entry import PeerLeaf, parse_leaf
-from pfn.services.lease import LeaseService
 from pfn.services.peer import PeerService
 from pfn.services.peer_step import PeerSteps
 from pfn.services.schedule import ScheduleService, make_paces
@@ -82,9 +81,8 @@ class Life:
 @pytest.fixture
 async def life(database: Database) -> Life:
     clock = StandingClock()
-    leases = LeaseService(database, clock, seconds=60, per_host=4)
     paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
-    schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
+    schedule = ScheduleService(database, clock, paces, dice=lambda: 0.0)
     return Life(database, clock, PeerService(database, PeerSteps(schedule, clock), clock))
 
 

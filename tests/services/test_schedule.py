@@ -22,8 +22,8 @@ def leases(database: Database) -> LeaseService:
 
 
 @pytest.fixture
-def schedule(database: Database, leases: LeaseService) -> ScheduleService:
-    return ScheduleService(database, leases, lambda: NOW, PACES, dice=lambda: 0.0)
+def schedule(database: Database) -> ScheduleService:
+    return ScheduleService(database, lambda: NOW, PACES, dice=lambda: 0.0)
 
 
 async def due(schedule: ScheduleService, subject: str = ANN) -> dict[Work, int]:

@@ -152,6 +152,8 @@ async def test_a_node_that_runs_is_not_moved(tmp_path: Path, bob: FakePublisher,
     assert (code, "restored from a backup" in detail) == (Code.WRONG_STATE, True)
 
 
+@pytest.mark.slow
+@pytest.mark.grown
 async def test_a_move_that_was_killed_is_gone_on_with(tmp_path: Path, bob: FakePublisher, there: str) -> None:
     data = tmp_path / "mine"
     async with serve_here(data) as mine:

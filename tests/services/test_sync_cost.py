@@ -287,3 +287,25 @@ async def test_zips_without_a_version_in_their_url_are_compared_once_a_week(
             assert len(zips) == fetched, days
         # Only a person may look at a broken proof again.
         assert (await node.failures(source_id))["two"]["last_failed"] < node.clock.now
+
+
+@pytest.mark.parametrize("kind", [FakePublisher, FakePublisherV2])
+async def test_a_batch_is_written_in_as_many_statements_as_one_release(
+    tmp_path: Path, kind: type[FakePublisher]
+) -> None:
+    said = [await first_sync(tmp_path / str(many), kind, many) for many in (2, 40)]
+    # Progress is told once a second meanwhile.
+    assert abs(said[1] - said[0]) <= 3, said
+
+
+async def first_sync(data: Path, kind: type[FakePublisher], many: int) -> int:
+    """Mirror so many plugins at once and give how many statements wrote it."""
+    async with open_sync_node(data) as node, kind("alice") as publisher:
+        publisher.now = int(node.clock.now)
+        for number in range(many):
+            publisher.add_plugin(f"plugin-{number:02}", "1.0.0")
+        source_id = await node.add(publisher)
+        with node.statements() as statements:
+            result = await node.subscribe(source_id)
+        assert (result["mirroredCount"], result["failedCount"]) == (many, 0)
+        return sum(count for word, count in statements.items() if word in {"INSERT", "UPDATE", "DELETE"})

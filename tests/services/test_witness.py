@@ -17,7 +17,6 @@ from pfn.protocol.log.cosignature import Cosigner, verify_cosignatures
 from pfn.protocol.log.entry import EvidenceLeaf, parse_leaf
 from pfn.protocol.log.note import Note, NoteSigner, parse_note, parse_signatures, write_note
 from pfn.protocol.log.witness import AddCheckpoint, SizeConflictError, write_add_checkpoint
-from pfn.services.lease import LeaseService
 from pfn.services.log_evidence import LogEvidenceService
 from pfn.services.peer import PeerService
 from pfn.services.peer_step import PeerSteps
@@ -36,9 +35,8 @@ LOG = NoteSigner(PEER.origin, make_key(3 * NUMBER + 1))
 
 
 def make_service(database: Database, clock: StandingClock) -> WitnessService:
-    leases = LeaseService(database, clock, seconds=60, per_host=4)
     paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
-    steps = PeerSteps(ScheduleService(database, leases, clock, paces), clock)
+    steps = PeerSteps(ScheduleService(database, clock, paces), clock)
     evidence = LogEvidenceService(database, PeerService(database, steps, clock), clock)
     return WitnessService(database, WITNESS, evidence, clock)
 

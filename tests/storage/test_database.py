@@ -218,3 +218,27 @@ async def test_what_sqlite_commits_survives_a_power_cut(tmp_path: Path):
             assert (await connection.execute(text("PRAGMA synchronous"))).scalar_one() == 2
     await database.close()
     assert path.exists()
+
+
+async def test_one_process_of_all_on_the_rows_runs_at_a_time(nodes: tuple[Database, Database]):
+    """On SQLite there is no need: a folder has a lock."""
+    if nodes[0].is_sqlite:
+        return
+    inside, most = 0, 0
+
+    async def start(database: Database) -> None:
+        nonlocal inside, most
+        async with database.one_at_a_time():
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.02)
+            inside -= 1
+
+    async def fail(database: Database) -> None:
+        async with database.one_at_a_time():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail(nodes[0])
+    await asyncio.gather(*(start(database) for database in nodes * 3))
+    assert most == 1

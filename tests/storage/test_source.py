@@ -19,7 +19,9 @@ from pfn.storage.schema import source_verifications, subscriptions, sync_failure
 from pfn.storage.source import (
     add_source,
     change_source,
+    count_offered_plugins,
     count_plugins,
+    count_sources,
     count_subscribers,
     forget_source,
     get_source,
@@ -147,6 +149,28 @@ async def test_counts_by_source(database: Database):
         assert await count_plugins(connection, BOB) == {BOB: 1}
         assert await count_subscribers(connection) == {ANN: 2}
         assert await count_subscribers(connection, BOB) == {}
+
+
+async def test_some_of_the_sources_are_given_in_the_order_of_all(database: Database):
+    states = [SourceStatus.VERIFIED, SourceStatus.SUSPENDED, SourceStatus.REMOVED, SourceStatus.VERIFIED]
+    async with database.write() as connection:
+        for number, status in enumerate(states):
+            source_id = f"s{number}@one.example"
+            await add_source(connection, make_source(id=source_id, username=f"s{number}", trust_score=number / 10))
+            await change_source(connection, source_id, status=status)
+            await offer(connection, make_release("a", source_id=source_id), make_release("b", source_id=source_id))
+        everything = await list_sources(connection)
+        assert [one.username for one in everything] == ["s3", "s1", "s0"]
+        assert await list_sources(connection, limit=1, offset=1) == everything[1:2]
+        verified = await list_sources(connection, status=SourceStatus.VERIFIED)
+        assert [one.username for one in verified] == ["s3", "s0"]
+        assert await list_sources(connection, status=SourceStatus.REMOVED) == []
+        assert await count_sources(connection) == {SourceStatus.VERIFIED: 2, SourceStatus.SUSPENDED: 1}
+        assert await count_offered_plugins(connection) == 4
+        assert set(await count_plugins(connection, "s0@one.example", "s3@one.example")) == {
+            "s0@one.example",
+            "s3@one.example",
+        }
 
 
 async def _hang_everything_on(connection, source_id: str) -> None:

@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +126,14 @@ class Fleet:
             found = rows.execute(query.encode(), values)
             return found.fetchall() if found.description else []
 
-    def freeze_in_transaction(self, processes: Sequence[Process], patience: float) -> Process | None:
+    def freeze_in_transaction(
+        self, processes: Sequence[Process], patience: float, nudge: Callable[[], None]
+    ) -> Process | None:
         """Stop the first of these that holds the log in an open transaction, and give it; None where none ever did.
 
-        Whoever appends has to change a tile after it took the log's lock: it waits here for the row, is stopped, and then
+        ``nudge`` is called all the time: it makes sure that there is something to append.
+
+        Whoever appends has to change a tile after it took the log's lock: it waits here for it, is stopped, and then
         given it, so that it now sleeps between two statements.
         """
         by_name = {process.name: process for process in processes}
@@ -137,6 +141,7 @@ class Fleet:
         with self._connect() as rows:
             rows.execute("SELECT level FROM log_tiles FOR UPDATE")
             while time.monotonic() < until:
+                nudge()
                 waiting = self.ask(
                     "SELECT a.application_name FROM pg_locks AS held JOIN pg_stat_activity AS a USING (pid) "
                     "WHERE held.objid = 7311990 AND held.granted AND a.wait_event_type = 'Lock'"
@@ -145,7 +150,7 @@ class Fleet:
                     if name in by_name:
                         by_name[name].send(signal.SIGSTOP)
                         return by_name[name]
-                time.sleep(0.01)
+                time.sleep(0.05)
         return None
 
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":

@@ -76,6 +76,21 @@ class SyncNode(Api):
         finally:
             event.remove(engine, "after_cursor_execute", count)
 
+    @contextmanager
+    def statements(self) -> Iterator[Counter[str]]:
+        """Count the statements of the block, by their kind, however many rows each writes."""
+        counts: Counter[str] = Counter()
+        engine = self.services.syncs._database.engine.sync_engine
+
+        def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            counts[statement.split(maxsplit=1)[0].upper()] += 1
+
+        event.listen(engine, "after_cursor_execute", count)
+        try:
+            yield counts
+        finally:
+            event.remove(engine, "after_cursor_execute", count)
+
     def rows(self) -> Rows:
         """Give every row of every table."""
         with open_rows(self.data) as database:

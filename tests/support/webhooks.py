@@ -184,7 +184,7 @@ async def open_house(
     policy = policy or OutboundPolicy(allow_loopback=True)
     leases = LeaseService(database, clock, seconds=60, per_host=4)
     paces = make_paces(sync=3600, probe=600, verify=86_400, recheck=86_400, scrub=86_400)
-    schedule = ScheduleService(database, leases, clock, paces, dice=lambda: 0.0)
+    schedule = ScheduleService(database, clock, paces, dice=lambda: 0.0)
     async with Fetcher(policy, limits, lookup=lookup) as fetcher:
         deliveries = DeliveryService(database, ReceiverClient(fetcher), schedule, clock, dice=lambda: 0.0)
         notices = NoticeService(database, schedule, clock)

@@ -36,7 +36,7 @@ class Node:
     def __init__(self, database: Database, clock: Time, *, concurrency: int = 4, lease_seconds: int = 60) -> None:
         self.database = database
         self.leases = LeaseService(database, clock, seconds=lease_seconds, per_host=100)
-        self.schedule = ScheduleService(database, self.leases, clock, PACES, dice=lambda: 0.0)
+        self.schedule = ScheduleService(database, clock, PACES, dice=lambda: 0.0)
         self.worker = Worker(self.leases, self.schedule, clock, self.do, self.has_news, concurrency=concurrency)
         self.done: list[tuple[Work, str]] = []
         self.running = self.most = 0

@@ -129,7 +129,7 @@ async def _wire(
         recheck=settings.recheck_every,
         scrub=settings.scrub_every,
     )
-    schedule = ScheduleService(database, leases, clock, paces)
+    schedule = ScheduleService(database, clock, paces)
     live = LiveService(database, max_streams=settings.max_streams)
     zips = ZipCheck(database, settings.zip_workers)
     policy = outbound_policy(settings)

@@ -26,9 +26,9 @@ from pfn.tracing import Trail, leave_trail
 
 log = structlog.get_logger()
 
-HEAVY: Final = frozenset({Work.SYNC, Work.PEER, Work.RECHECK, Work.SCRUB, Work.COLLECT, Work.TIDY})
+HEAVY: Final = frozenset({Work.SYNC, Work.PEER, Work.RECHECK, Work.SCRUB, Work.COLLECT})
 """Work that reads, hashes or writes much; the rest is a request or two and stays where it is."""
-_IDLE_S: Final = 60.0
+_IDLE_S: Final = 30.0
 _CLOSE_S: Final = 10.0
 
 

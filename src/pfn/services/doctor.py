@@ -145,7 +145,7 @@ async def _examine_bytes(connection: AsyncConnection) -> Finding:
             "bytes",
             "wrong",
             f"{stored.corrupt} of {stored.count} zips no longer match their digest and are not served. Look after the "
-            "disk; a running node fetches them again where their publisher still has them, else restore a backup.",
+            "disk, then run pfn scrub: it fetches them from their publisher or a peer; else restore a backup.",
         )
     return Finding("bytes", "ok", f"No stored zip is known to be damaged, of {stored.count}.")
 

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pfn.domain.schedule import Due, Outcome, Pace, Work, plan_next, slow_down, spread
 from pfn.domain.source import Source, SourceStatus
 from pfn.services.clock import Clock
-from pfn.services.lease import Lease, LeaseService
+from pfn.services.lease import Lease
 from pfn.storage.database import Database
-from pfn.storage.schedule import drop_due, get_due, list_due, next_due_at, put_due
+from pfn.storage.schedule import drop_due, end_lease, get_due, list_due, next_due_at, put_due
 from pfn.storage.source import get_source, list_sources
 
 _DAY = 86_400
@@ -59,14 +59,12 @@ class ScheduleService:
     def __init__(
         self,
         database: Database,
-        leases: LeaseService,
         clock: Clock,
         paces: Mapping[Work, Pace],
         *,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
-        self._leases = leases
         self._clock = clock
         self._paces = paces
         self._dice = dice
@@ -107,13 +105,17 @@ class ScheduleService:
         """End a lease and plan the next run; tell whether it was still ours."""
         due = lease.due
         pace = self._paces[due.kind]
-        if due.kind in _PACED_BY_TRUST:
-            async with self._database.read() as connection:
+        # Like all of a lease, it need not outlast a power cut.
+        async with self._database.write(lasting=False) as connection:
+            if due.kind in _PACED_BY_TRUST:
                 source = await get_source(connection, due.subject)
-            if source is not None:
-                pace = slow_down(pace, source.trust_score)
-        following = plan_next(due, pace, outcome, self._clock(), self._dice())
-        return await self._leases.end(lease, following, outcome=outcome.detail or outcome.result.value)
+                if source is not None:
+                    pace = slow_down(pace, source.trust_score)
+            following = plan_next(due, pace, outcome, self._clock(), self._dice())
+            said = outcome.detail or outcome.result.value
+            return await end_lease(
+                connection, due.kind, due.subject, token=lease.token, following=following, outcome=said
+            )
 
     async def find(self, kind: Work, subject: str = "") -> Due | None:
         """Find one piece of work."""

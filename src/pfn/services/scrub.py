@@ -187,7 +187,8 @@ class ScrubService:
                 whole = await self._settle(blob, intact=blob.sha256 not in damaged)
                 mended += whole is True
                 left += whole is False
-        async with self._database.write() as connection:
+        # After a power cut, what was looked at in the last moments is looked at again.
+        async with self._database.write(lasting=False) as connection:
             # Even where the clock went back, or they would be looked at without end.
             await mark_checked(connection, [blob.sha256 for blob in batch], max(int(self._clock()), before))
         return mended, left

@@ -1,10 +1,11 @@
 """Sources: register, list, explain, suspend, resume, remove."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import Activity, describe, source_event
 from pfn.domain.health import HealthState
@@ -33,7 +34,9 @@ from pfn.storage.signed_document import Evidence, forget_signed_documents, list_
 from pfn.storage.source import (
     add_source,
     change_source,
+    count_offered_plugins,
     count_plugins,
+    count_sources,
     count_subscribers,
     forget_source,
     get_source,
@@ -60,6 +63,15 @@ class SourceOverview:
     plugin_count: int
     verifications: VerificationSummary
     health: HealthState | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePage:
+    """Some sources; how many there are in each state, removed ones aside, and how many plugins all of them offer."""
+
+    sources: Sequence[SourceOverview]
+    states: Mapping[SourceStatus, int]
+    plugin_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +177,15 @@ class SourceService:
     async def list(self) -> Sequence[SourceOverview]:
         """Give every source, highest trust first."""
         async with self._database.read() as connection:
-            found = await list_sources(connection)
-            plugins = await count_plugins(connection)
-            subscribers = await count_subscribers(connection)
-            summaries = await summarize_verifications(connection)
-            health = await list_health(connection)
-        return [
-            SourceOverview(
-                source,
-                subscribers.get(source.id, 0),
-                plugins.get(source.id, 0),
-                summaries.get(source.id, _NO_VERIFICATIONS),
-                health[source.id].state if source.id in health else None,
-            )
-            for source in found
-        ]
+            return await _describe(connection, await list_sources(connection))
+
+    async def page(self, *, status: SourceStatus | None = None, limit: int, offset: int = 0) -> SourcePage:
+        """Give some of the sources, or of those in one state, highest trust first; it reads no more than it gives."""
+        async with self._database.read() as connection:
+            found = await list_sources(connection, status=status, limit=limit, offset=offset)
+            ids = [one.id for one in found]
+            described = await _describe(connection, found, *ids) if ids else []
+            return SourcePage(described, await count_sources(connection), await count_offered_plugins(connection))
 
     async def get(self, source_id: str) -> Source:
         """Give a source. Raises PfnError (``source_unknown``)."""
@@ -398,3 +404,21 @@ def _refuse_existing(present: Source, wanted: Source) -> None:
             f"{present.id} was here before with the key {known}, and its releases are kept under it. "
             f"Add it with that key, or forget it for good first: pfn source remove {present.id} --purge",
         )
+
+
+async def _describe(connection: AsyncConnection, found: Sequence[Source], *ids: str) -> Sequence[SourceOverview]:
+    """Describe sources as lists show them; ``ids`` are theirs, or none where they are all there are."""
+    plugins = await count_plugins(connection, *ids)
+    subscribers = await count_subscribers(connection, *ids)
+    summaries = await summarize_verifications(connection, *ids)
+    health = await list_health(connection, *ids)
+    return [
+        SourceOverview(
+            source,
+            subscribers.get(source.id, 0),
+            plugins.get(source.id, 0),
+            summaries.get(source.id, _NO_VERIFICATIONS),
+            health[source.id].state if source.id in health else None,
+        )
+        for source in found
+    ]

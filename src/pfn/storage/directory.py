@@ -6,6 +6,7 @@ Pages are by number, as WordPress asks for them; each search, and each count, lo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -117,6 +118,7 @@ async def list_mirrored_versions(connection: AsyncConnection, source_id: str, sl
     return [found[version] for version in reversed(sort_versions(found))]
 
 
+@cache
 def _select_listed() -> Select[tuple[object, ...]]:
     return select_offered().add_columns(slugs.c.since)
 

@@ -31,9 +31,10 @@ async def get_health(connection: AsyncConnection, source_id: str) -> Health | No
     return None if row is None else _read(row)
 
 
-async def list_health(connection: AsyncConnection) -> dict[str, Health]:
-    """Give how every source fares that was probed, by its id."""
-    return {row["source_id"]: _read(row) for row in (await connection.execute(select(table))).mappings()}
+async def list_health(connection: AsyncConnection, *source_ids: str) -> dict[str, Health]:
+    """Give how every source fares that was probed, or each of these, by its id."""
+    query = select(table).where(table.c.source_id.in_(source_ids)) if source_ids else select(table)
+    return {row["source_id"]: _read(row) for row in (await connection.execute(query)).mappings()}
 
 
 async def put_health(connection: AsyncConnection, source_id: str, health: Health) -> None:

@@ -1,16 +1,12 @@
 """Bring a database to the schema this version needs: forward only, and safe to start twice.
 
-Each migration is one transaction. A database made by a newer version is refused with a sentence, never touched.
+Each migration is one transaction. A database made by a newer version is refused with a sentence, never touched. The
+tool that migrates is loaded where there is something to do: it takes 10 MB of a process that has it for good.
 """
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, inspect, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.protocol.errors import Code, PfnError
@@ -18,6 +14,7 @@ from pfn.storage.database import create_sync_engine, meet_failures
 
 # Any constant will do that no other advisory lock has; processes that start together migrate one after the other.
 _MIGRATION_LOCK = 7_311_993
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(url: str) -> None:
@@ -36,24 +33,37 @@ def migrate(url: str) -> None:
 
 
 def newest_schema() -> str:
-    """Give the schema this version of the program needs."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    """Give the schema this version of the program needs: the number that its last migration's file begins with."""
+    return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 async def read_schema(connection: AsyncConnection) -> str | None:
     """Give the schema a database has."""
-    return await connection.run_sync(lambda plain: MigrationContext.configure(plain).get_current_revision())
+    return await connection.run_sync(read_schema_of)
+
+
+def read_schema_of(connection: Connection) -> str | None:
+    """Give the schema a database has, without an event loop."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    present: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return present
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present == scripts.get_current_head():
+    present = read_schema_of(connection)
+    if present == newest_schema():
         return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
     try:
-        scripts.get_revision(present or "base")
+        ScriptDirectory.from_config(config).get_revision(present or "base")
     except CommandError as error:
         raise PfnError(
             Code.SCHEMA_NEWER,
@@ -61,9 +71,3 @@ def _upgrade(connection: Connection) -> None:
             "Start the newer version that made it, or restore a backup from before the upgrade.",
         ) from error
     command.upgrade(config, "head")
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config

@@ -4,6 +4,7 @@ Sources that are suspended or removed offer nothing, and nobody stands in for th
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 
 from sqlalchemy import RowMapping, Select, String, cast, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,7 @@ from pfn.storage.schema import plugins, slugs, sources
 _AT_ONCE = 500
 
 
+@cache  # a statement never changes, and takes longer to make than to run
 def select_offered() -> Select[tuple[object, ...]]:
     """Give the statement for all that is offered under a bare slug; callers narrow it down."""
     columns = [column for column in plugins.c if column.name != "search_text"]

@@ -14,6 +14,7 @@ from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.zip_verdict import RULES, ZipVerdict
 from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
+from pfn.storage.search import fold_text
 from pfn.wordpress.version import sort_versions
 
 
@@ -112,7 +113,7 @@ def _write_plugin(release: Release) -> dict[str, object]:
         "tags": list(release.tags),
         "newest_version": release.version,
         "updated_at": release.mirror_date,
-        "search_text": " ".join(words).casefold(),
+        "search_text": fold_text(" ".join(words)),
         "kind": kind_of(release),
         "offer": make_offer(release).to_json(),
         "level": release.level.value,

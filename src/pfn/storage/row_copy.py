@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     JSON,
     Column,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 
 from pfn.protocol.errors import Code, PfnError
 from pfn.storage.database import create_sync_engine, meet_failures, sqlite_url
-from pfn.storage.migrate import migrate, newest_schema
+from pfn.storage.migrate import migrate, newest_schema, read_schema_of
 from pfn.storage.schema import metadata
 
 # How many rows were copied, of how many.
@@ -67,7 +66,7 @@ def open_target(url: str) -> Iterator[Connection]:
 
 def require_schema(connection: Connection) -> str:
     """Give the schema of a database; raises PfnError (``wrong_state``) unless it is the one this version makes."""
-    present, newest = MigrationContext.configure(connection).get_current_revision(), newest_schema()
+    present, newest = read_schema_of(connection), newest_schema()
     if present != newest:
         raise PfnError(
             Code.WRONG_STATE,

@@ -18,14 +18,18 @@ _LONGEST_WORD = 100
 # The marks over Latin, Greek and Cyrillic letters, which both databases leave out too.
 _MARKS = dict.fromkeys(range(0x300, 0x370))
 
-
 _WORDS = table("plugin_words", column("rowid"), column("plugin_words"))
 _ROWS = table("plugin_word_rows", column("id"), column("source_id"), column("plugin_id"))
 
 
+def fold_text(text: str) -> str:
+    """Give a text as words are compared: without regard to case, marks over letters and other spellings of a letter."""
+    return unicodedata.normalize("NFKD", text.casefold()).translate(_MARKS).casefold()
+
+
 def find_words(text: str) -> list[str]:
     """Give the words that a text asks for: letters, digits and the signs that belong to letters, in any script."""
-    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_MARKS)
+    plain = fold_text(text)
     words = "".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in plain).split()
     return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
 

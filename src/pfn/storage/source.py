@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
@@ -58,12 +58,16 @@ async def get_source(connection: AsyncConnection, source_id: str, *, lock: bool 
     return None if row is None else _read(row)
 
 
-async def list_sources(connection: AsyncConnection) -> Sequence[Source]:
-    """Give every source that was not removed, highest trust first."""
+async def list_sources(
+    connection: AsyncConnection, *, status: SourceStatus | None = None, limit: int | None = None, offset: int = 0
+) -> Sequence[Source]:
+    """Give the sources that were not removed, or those in one state, highest trust first."""
     query = (
         select(sources)
-        .where(sources.c.status != SourceStatus.REMOVED)
+        .where(sources.c.status != SourceStatus.REMOVED, sources.c.status == status if status else true())
         .order_by(sources.c.trust_score.desc(), sources.c.id)
+        .limit(limit)
+        .offset(offset)
     )
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
@@ -91,23 +95,40 @@ async def change_source(connection: AsyncConnection, source_id: str, **values: o
     await connection.execute(update(sources).where(sources.c.id == source_id).values(_write(values)))
 
 
-async def count_plugins(connection: AsyncConnection, source_id: str | None = None) -> dict[str, int]:
-    """Count mirrored plugins by source."""
+async def count_sources(connection: AsyncConnection) -> dict[SourceStatus, int]:
+    """Count the sources that were not removed by the state they are in."""
+    query = select(sources.c.status, func.count()).where(sources.c.status != SourceStatus.REMOVED)
+    return {SourceStatus(row[0]): row[1] for row in await connection.execute(query.group_by(sources.c.status))}
+
+
+async def count_offered_plugins(connection: AsyncConnection) -> int:
+    """Count the plugins of all sources but those that were suspended or removed."""
+    silent = select(sources.c.id).where(sources.c.status.in_([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+    # All without those: an index has the number of all of them, a join would look every one of them up.
+    everything = select(func.count()).select_from(plugins)
+    hidden = select(func.count()).where(plugins.c.source_id.in_(silent))
+    query = select(everything.scalar_subquery() - hidden.scalar_subquery())
+    count: int = (await connection.execute(query)).scalar_one()
+    return count
+
+
+async def count_plugins(connection: AsyncConnection, *source_ids: str) -> dict[str, int]:
+    """Count mirrored plugins by source, of all or of these."""
     query = select(plugins.c.source_id, func.count()).group_by(plugins.c.source_id)
-    if source_id is not None:
-        query = query.where(plugins.c.source_id == source_id)
+    if source_ids:
+        query = query.where(plugins.c.source_id.in_(source_ids))
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
-async def count_subscribers(connection: AsyncConnection, source_id: str | None = None) -> dict[str, int]:
-    """Count living subscriptions by source."""
+async def count_subscribers(connection: AsyncConnection, *source_ids: str) -> dict[str, int]:
+    """Count living subscriptions by source, of all or of these."""
     query = (
         select(subscriptions.c.source_id, func.count())
         .where(subscriptions.c.ended_at.is_(None))
         .group_by(subscriptions.c.source_id)
     )
-    if source_id is not None:
-        query = query.where(subscriptions.c.source_id == source_id)
+    if source_ids:
+        query = query.where(subscriptions.c.source_id.in_(source_ids))
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 

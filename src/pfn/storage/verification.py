@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, case, func, insert, select
+from sqlalchemy import RowMapping, case, func, insert, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.verification import Verification, VerificationResult, VerificationType
@@ -59,10 +59,8 @@ async def list_verifications(connection: AsyncConnection, source_id: str, *, lim
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def summarize_verifications(
-    connection: AsyncConnection, source_id: str | None = None
-) -> dict[str, VerificationSummary]:
-    """Sum up by source: the last result, how many succeeded, the mean response time."""
+async def summarize_verifications(connection: AsyncConnection, *source_ids: str) -> dict[str, VerificationSummary]:
+    """Sum up by source, of all or of these: the last result, how many succeeded, the mean response time."""
     succeeded = func.sum(case((table.c.result == VerificationResult.SUCCESS.value, 1), else_=0))
     sums = (
         select(
@@ -72,11 +70,10 @@ async def summarize_verifications(
             func.avg(table.c.response_ms).label("average"),
         )
         .group_by(table.c.source_id)
+        .where(table.c.source_id.in_(source_ids) if source_ids else true())
         .subquery()
     )
     query = select(sums, table.c.result).join(table, table.c.id == sums.c.last_id)
-    if source_id is not None:
-        query = query.where(sums.c.source_id == source_id)
     return {
         row["source_id"]: VerificationSummary(
             last_result=row["result"],

@@ -72,6 +72,20 @@ async def test_why_a_plugin_was_held_back_is_two_clicks_from_the_overview(operat
     assert await operator.too_wide() == []
 
 
+async def test_a_conflict_shows_both_sides_and_what_deciding_it_means(operator: Visitor) -> None:
+    await operator.open("/console")
+    await operator.page.get_by_role("navigation", name="Console").get_by_role("link", name="Conflicts").click()
+    await operator.follow("See both sides")
+    sides = operator.page.locator("figure pre")
+    await expect(sides).to_have_count(2)
+    assert [("≠" in text) for text in await sides.all_inner_texts()] == [True, True]
+    await operator.follow("Lift the gate…")
+    assert "The evidence stays on record" in await operator.text()
+    assert await operator.too_wide() == []
+    await operator.follow("Leave it")
+    await expect(operator.page.get_by_role("heading", level=1)).to_have_text(GATED)
+
+
 async def test_a_source_is_added_with_the_keyboard_alone(
     chromium: Browser, lived: ServedNode, signed_in: object, publisher: FakePublisherV2
 ) -> None:

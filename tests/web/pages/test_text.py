@@ -17,7 +17,7 @@ from pfn.domain.sync import SyncState
 from pfn.domain.verification import VerificationType
 from pfn.web.pages import words
 from pfn.web.pages.glyph import CENTRES, HUES, draw_glyph
-from pfn.web.pages.text import ago, iso, moment, neutralize, prose, say, say_number, size
+from pfn.web.pages.text import ago, breakable, iso, moment, neutralize, prose, say, say_number, size
 
 JOINERS = "\u200c\u200d"
 DAY = 86_400
@@ -146,3 +146,8 @@ def test_values_in_a_sentence_are_text_and_nothing_in_them_hides() -> None:
     many = say_number("%(num)s of %(owner)s", "%(num)s of <i>%(owner)s</i>", 12_000, owner="\u200b<b>")
     assert many == "12,000 of <i>⟨U+200B⟩&lt;b&gt;</i>"
     assert say("%(when)s", when=Markup("<time>now</time>")) == "<time>now</time>"
+
+
+def test_a_long_name_may_break_between_its_parts_and_stays_text() -> None:
+    assert breakable("ada@plugins.example") == Markup("ada@<wbr>plugins.<wbr>example")
+    assert breakable("<b>'\u202e@x") == Markup("&lt;b&gt;&#39;⟨U+202E⟩@<wbr>x")

@@ -19,14 +19,14 @@ _PLUGINS, _SOURCES, _EVENTS = 12, 8, 8
 async def show_home(request: Request, node: Node, viewer: Reading) -> Response:
     """Show the first page. Raises PfnError (``key_required``) where the catalogue is closed."""
     page = await node.releases.list_plugins(PluginQuery(limit=_PLUGINS))
-    sources = await node.sources.list()
+    sources = await node.sources.page(limit=_SOURCES)
     return render(
         request,
         viewer,
         "home.html",
         plugins=page.plugins,
-        sources=sources[:_SOURCES],
-        source_count=len(sources),
-        plugin_count=sum(one.plugin_count for one in sources if one.source.serves),
+        sources=sources.sources,
+        source_count=sum(sources.states.values()),
+        plugin_count=sources.plugin_count,
         activity=await node.activities.list(viewer.grant, limit=_EVENTS),
     )

@@ -1,6 +1,5 @@
 """The list of sources: highest trust first, all of them or those in one state."""
 
-from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,7 +12,7 @@ from pfn.web.pages.viewer import Reading
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = 50
+_PAGE = 25
 State = Annotated[SourceStatus | None, BeforeValidator(lambda given: given or None)]
 
 
@@ -26,16 +25,15 @@ async def show_sources(
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     """Show a page of sources. Raises PfnError (``key_required``) where the catalogue is closed."""
-    everything = await node.sources.list()
-    states = Counter(one.source.status for one in everything)
-    found = [one for one in everything if status in {None, one.source.status}]
-    shown = found[(page - 1) * _PAGE : page * _PAGE]
+    found = await node.sources.page(status=status, limit=_PAGE, offset=(page - 1) * _PAGE)
+    states = found.states
+    count = sum(states.values()) if status is None else states.get(status, 0)
     return render(
         request,
         viewer,
         "sources.html",
-        sources=shown,
+        sources=found.sources,
         asked=status.value if status else "",
-        states=[(state, states[state]) for state in SourceStatus if states[state]] if len(states) > 1 else [],
-        next_page=page + 1 if page * _PAGE < len(found) else None,
+        states=[(state, states[state]) for state in SourceStatus if state in states] if len(states) > 1 else [],
+        next_page=page + 1 if page * _PAGE < count else None,
     )

@@ -64,7 +64,7 @@ def neutralize(value: object) -> object:
 
 def breakable(name: str) -> Markup:
     """Let a long name, such as a source's, go on in the next line where it is read as parts."""
-    return Markup(re.sub(r"([@.])", r"\1<wbr>", Markup.escape(neutralize(name))))  # noqa: S704  # it is escaped
+    return Markup(re.sub(r"([@.])", r"\1<wbr>", str(Markup.escape(neutralize(name)))))  # noqa: S704  # it is escaped
 
 
 def say(text: str, **values: object) -> Markup:

@@ -13,6 +13,8 @@ from pfn.web.pages.viewer import Seen
 
 router = APIRouter(include_in_schema=False)
 
+_PAGE = 20
+
 WebhookId = Annotated[int, Path(ge=1, le=2**31)]
 # An address may have it empty too.
 State = Annotated[DeliveryState | None, BeforeValidator(lambda given: given or None)]
@@ -40,7 +42,7 @@ async def show_webhook(
     """
     grant = require_viewer(viewer)
     overview = await node.webhooks.get(grant, webhook_id)
-    log = await node.webhooks.list_deliveries(grant, webhook_id, limit=50, before=before, state=state)
+    log = await node.webhooks.list_deliveries(grant, webhook_id, limit=_PAGE, before=before, state=state)
     return render(
         request,
         viewer,
