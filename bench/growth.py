@@ -210,12 +210,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="pfn-growth-") as folder:
             found[size] = measure(Place(Path(folder)), size)
         print(f"{size:,} stored: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+        # After each, so that who has no patience for the last has all before it.
+        _draw(chosen.out, found)
+    print(write_table(found))
+
+
+def _draw(out: Path, found: Mapping[int, Mapping[str, float]]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
     for name, (title, lines) in _PLOTS.items():
         series = {line: [(size, of_size[line]) for size, of_size in found.items()] for line in lines}
         unit = "MB" if name == "memory" else "milliseconds"
-        (chosen.out / f"growth-{name}.svg").write_text(plot(title, "stored releases", unit, series))
-    print(write_table(found))
+        (out / f"growth-{name}.svg").write_text(plot(title, "stored releases", unit, series))
 
 
 if __name__ == "__main__":

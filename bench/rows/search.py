@@ -31,7 +31,7 @@ def _measure(place: Place) -> Iterator[Round]:
         for _ in range(place.rounds):
             texts = [" ".join(dice.sample(WORDS, 2)) for _ in range(asked)]
             ours, found = asyncio.run(_search(data, texts))
-            note = f"{statistics.median(found):.0f} plugins found in the median, of which a page of {_PER_PAGE} and the count"
+            note = f"{statistics.median(found):.0f} plugins found in the median: a page of {_PER_PAGE}, and the count"
             yield Round(ours, _search_bare(words, texts), note)
 
 

@@ -32,9 +32,9 @@ from pfn.protocol.log.entry import (
     parse_leaf,
 )
 from pfn.storage.peer import Proposal, Want, add_wants, count_proposals, put_proposal
-from pfn.storage.release import releases_among
+from pfn.storage.release import digests_among
 from pfn.storage.signed_document import catalog_sequence, newest_key_version
-from pfn.storage.source import get_source
+from pfn.storage.source import find_sources
 
 log = structlog.get_logger()
 
@@ -71,8 +71,8 @@ async def sort_leaves(
     """Tell what entries call for, from what is known here; ``origins`` are the logs this node knows."""
     intake = Intake()
     named = {name for _, leaf in leaves if (name := _subject(leaf)) is not None}
-    sources = {name: found for name in sorted(named) if (found := await get_source(connection, name)) is not None}
-    releases: dict[str, list[tuple[int, ReleaseLeaf]]] = {}
+    sources = await find_sources(connection, named) if named else {}
+    releases: list[tuple[int, ReleaseLeaf]] = []
     for index, leaf in leaves:
         source = sources.get(_subject(leaf) or "")
         if isinstance(leaf, EvidenceLeaf) and leaf.subject in origins:
@@ -82,11 +82,11 @@ async def sort_leaves(
         elif source is None or source.status is SourceStatus.REMOVED:
             continue
         elif isinstance(leaf, ReleaseLeaf):
-            releases.setdefault(source.id, []).append((index, leaf))
+            releases.append((index, leaf))
         else:
             await _sort_known(connection, peer, source, leaf, intake, now)
-    for source_id, logged in releases.items():
-        intake.wants += await _find_wants(connection, peer, source_id, logged, now)
+    if releases:
+        intake.wants += await _find_wants(connection, peer, releases, now)
     return intake
 
 
@@ -125,16 +125,16 @@ async def _sort_known(
 
 
 async def _find_wants(
-    connection: AsyncConnection, peer: Peer, source_id: str, found: Sequence[tuple[int, ReleaseLeaf]], now: int
+    connection: AsyncConnection, peer: Peer, found: Sequence[tuple[int, ReleaseLeaf]], now: int
 ) -> list[Want]:
-    here = await releases_among(connection, source_id, [(leaf.slug, leaf.version) for _, leaf in found])
+    here = await digests_among(connection, {(leaf.source, leaf.slug) for _, leaf in found})
     wants = {}
     for index, leaf in found:
-        key = (leaf.slug, leaf.version)
+        key = (leaf.source, leaf.slug, leaf.version)
         known = here.get(key)
-        if known == leaf.sha256 or (known is None and not peer.policy.could_want(source_id, level_of(leaf))):
+        if known == leaf.sha256 or (known is None and not peer.policy.could_want(leaf.source, level_of(leaf))):
             continue
-        wants[key] = Want(source_id, leaf.slug, leaf.version, peer.id, index, leaf.sha256, next_retry=now)
+        wants[key] = Want(*key, peer.id, index, leaf.sha256, next_retry=now)
     return list(wants.values())
 
 

@@ -86,8 +86,10 @@ class Database:
             return
         with self._meet():
             async with self._engine.connect() as connection:
-                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                while not (await connection.execute(select(func.pg_try_advisory_lock(_ONE_LOCK)))).scalar_one():
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                # Not a waiting call, which would end where a lock is waited for too long.
+                asked = select(func.pg_try_advisory_lock(_ONE_LOCK))
+                while not (await connection.execute(asked)).scalar_one():  # noqa: ASYNC110  # no event tells
                     await asyncio.sleep(_ASK_AGAIN_S)
                 try:
                     yield

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import PLUGIN, Offered
@@ -75,7 +75,8 @@ async def list_directory(connection: AsyncConnection, query: DirectoryQuery) -> 
     if not keys:
         counting = matching.with_only_columns(func.count(), maintain_column_froms=True)
         return [], 0 if query.page == 1 else (await connection.execute(counting)).scalar_one()
-    wanted = tuple_(plugins.c.source_id, plugins.c.plugin_id).in_([tuple(key[:2]) for key in keys])
+    # Slugs that are held are of one source each.
+    wanted = plugins.c.plugin_id.in_([key.plugin_id for key in keys])
     rows = (await connection.execute(_select_listed().where(wanted))).mappings()
     listed = {(row["source_id"], row["plugin_id"]): _read_listed(row) for row in rows}
     return [listed[key[0], key[1]] for key in keys], keys[0].total

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import RowMapping, delete, func, select, tuple_
+from sqlalchemy import RowMapping, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.quarantine import Quarantined
 from pfn.domain.zip_verdict import RULES
-from pfn.storage.dialect import insert_or
+from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import quarantine as table
 
 
@@ -74,5 +74,7 @@ async def drop_quarantined(connection: AsyncConnection, item: Quarantined) -> bo
 
 async def clear_quarantined(connection: AsyncConnection, source_id: str, keys: Sequence[tuple[str, str]]) -> None:
     """Delete what is held of releases of a source, each (slug, version), that came through after all."""
-    gone = (table.c.source_id == source_id) & tuple_(table.c.plugin_id, table.c.version).in_(keys)
+    gone = (table.c.source_id == source_id) & is_pair_of(
+        table.c.version, table.c.plugin_id, [(version, slug) for slug, version in keys]
+    )
     await connection.execute(delete(table).where(gone))

@@ -157,6 +157,17 @@ async def releases_among(
     return {key: digest for key, digest in found.items() if key in wanted}
 
 
+async def digests_among(
+    connection: AsyncConnection, plugins_named: Collection[tuple[str, str]]
+) -> dict[tuple[str, str, str], str]:
+    """Map (source, slug, version) of all that is mirrored of these (source, slug) to their SHA-256."""
+    table = mirrored_plugins
+    query = select(table.c.source_id, table.c.plugin_id, table.c.version, table.c.sha256).where(
+        is_pair_of(table.c.source_id, table.c.plugin_id, plugins_named)
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in await connection.execute(query)}
+
+
 async def mirrored_among(connection: AsyncConnection, source_id: str, slugs: Collection[str]) -> set[str]:
     """Give those of these plugins of a source of which any version is mirrored."""
     table = mirrored_plugins

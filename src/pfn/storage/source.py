@@ -1,6 +1,6 @@
 """Rows of ``sources``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import RowMapping, delete, exists, func, insert, select, true, update
@@ -56,6 +56,12 @@ async def get_source(connection: AsyncConnection, source_id: str, *, lock: bool 
     query = select(sources).where(sources.c.id == source_id)
     row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
     return None if row is None else _read(row)
+
+
+async def find_sources(connection: AsyncConnection, source_ids: Collection[str]) -> dict[str, Source]:
+    """Find sources by their ids, removed or not; those that are not there are left out."""
+    query = select(sources).where(sources.c.id.in_(source_ids))
+    return {row["id"]: _read(row) for row in (await connection.execute(query)).mappings()}
 
 
 async def list_sources(

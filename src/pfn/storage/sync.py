@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.schedule import Work
 from pfn.domain.sync import Sync, SyncFailure, SyncState
-from pfn.storage.dialect import insert_or
+from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import schedule, sync_failures, syncs
 
 _STOPPED = "Its worker stopped while this sync ran. What it had stored is kept; the next sync goes on."
@@ -98,7 +98,9 @@ async def clear_failure(connection: AsyncConnection, source_id: str, plugin_id: 
 async def clear_failures(connection: AsyncConnection, source_id: str, keys: Sequence[tuple[str, str]]) -> None:
     """Forget the failures of releases of a source, each (slug, version), that came through after all."""
     table = sync_failures
-    gone = (table.c.source_id == source_id) & tuple_(table.c.plugin_id, table.c.version).in_(keys)
+    gone = (table.c.source_id == source_id) & is_pair_of(
+        table.c.version, table.c.plugin_id, [(version, slug) for slug, version in keys]
+    )
     await connection.execute(delete(table).where(gone))
 
 

@@ -11,6 +11,7 @@ are Unix seconds and ``at`` is when the node saw it.
 Does not answer for: whether it is true. Documents are fetched by their hashes and verified by whoever reads the log.
 """
 
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
@@ -36,6 +37,7 @@ from pfn.protocol.strict_json import parse_json
 MAX_SOURCE = 400
 
 
+@lru_cache(maxsize=4096)
 def _check_source(text: str) -> str:
     username, _, authority = text.partition("@")
     for scheme in ("https", "http"):
