@@ -17,7 +17,7 @@ MOST_BYTES = 150_000
 
 # One that is wide, one that is held in a hand; the first page is in the README, and shown in full.
 WIDE, PHONE = (1280, 800), (390, 844)
-HEIGHTS = {"home": 900, "activity": 660, "console": 1080, "source": 1080}
+HEIGHTS = {"home": 900, "activity": 660, "console": 1080}
 # What operators see of these says more.
 FOR_OPERATORS = {"source", "activity"}
 

@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import json
 import os
+from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 
 import pytest
 from tests.support.records import make_release, make_source
 
-from pfn.domain.zip_verdict import ZipVerdict, check_claim
+from pfn.domain.zip_verdict import ZipVerdict, check_claim, from_report
 from pfn.protocol.errors import Code, PfnError
 from pfn.services import zip_check
 from pfn.services.zip_check import ZipCheck
@@ -63,6 +65,38 @@ async def test_a_zip_that_kills_its_judge_is_refused_and_no_other(
     assert isinstance(refused, PfnError)
     assert refused.code is Code.ZIP_REFUSED
     assert [isinstance(one, ZipVerdict) and one.faults for one in judged] == [(), (), ()]
+
+
+async def test_nobody_who_asks_as_the_last_rounds_end_is_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rounds of as many steps as a digest says, and one more question in whatever step they end."""
+    verdict = from_report(inspect_zip(plugin_zip("hello", "1.0")))
+
+    async def know_all(_connection: object, digests: set[str]) -> dict[str, ZipVerdict]:
+        await step(int(min(digests)))
+        return dict.fromkeys(digests, verdict)
+
+    async def step(count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(zip_check, "find_verdicts", know_all)
+    monkeypatch.setattr(Database, "read", lambda _database: nullcontext())
+    for first, late, second in product(range(1, 6), repeat=3):
+        zips = ZipCheck(database, 1)
+
+        async def ask(zips: ZipCheck, *steps: int) -> None:
+            for one in steps:
+                await zips.judge(Path("nowhere"), str(one))
+
+        async def ask_later(zips: ZipCheck, late: int, steps: int) -> None:
+            await step(late)
+            await ask(zips, steps)
+
+        async with asyncio.timeout(20):
+            await asyncio.gather(ask(zips, first, 0), ask_later(zips, late, second))
+        zips.close()
 
 
 def _die_of_the_deadly_one(path: Path) -> ZipReport:

@@ -8,6 +8,7 @@ does, however that ended: its end of the socket closes. The other half is ``cli.
 
 import asyncio
 import contextlib
+import os
 import pickle
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,7 @@ HEAVY: Final = frozenset({Work.SYNC, Work.PEER, Work.RECHECK, Work.SCRUB, Work.C
 """Work that reads, hashes or writes much; the rest is a request or two and stays where it is."""
 _IDLE_S: Final = 30.0
 _CLOSE_S: Final = 10.0
+_NICE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class WorkProcess:
                 # A Ctrl-C is for the process that serves, which ends this one.
                 start_new_session=True,
             )
+        _stand_back(self._process.pid)
         reader, self._pipe = await asyncio.open_unix_connection(sock=ours)
         self._reading = asyncio.create_task(self._read(reader), name="read from the work process")
         await send(self._pipe, self._prepared)
@@ -209,6 +212,15 @@ async def receive(pipe: asyncio.StreamReader) -> AsyncIterator[Any]:
             length = int.from_bytes(await pipe.readexactly(4), "big")
             # Of this program's other half alone, through a socket that nobody else has.
             yield pickle.loads(await pipe.readexactly(length))  # noqa: S301
+
+
+def _stand_back(pid: int) -> None:
+    """Have a process, and those it starts, run when nobody else wants to, from its first moment on."""
+    # A system that lets nobody change that runs it as it is; one that ended meanwhile needs nothing.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle(waiting: "asyncio.Future[Outcome]", ended: Ended) -> None:

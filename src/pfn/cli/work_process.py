@@ -1,7 +1,7 @@
 """The process that does heavy work for one that serves: ``app.work_process`` starts it and says what to do.
 
-It yields to whoever serves: a low priority, and a scheduling class that interrupts nobody. When the other
-end of its socket closes without a word, the node died: so does this, at once, for a new one may be starting.
+When the other end of its socket closes without a word, the node died: so does this, at once, for a new one may be
+starting.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -29,25 +28,14 @@ from pfn.work.dispatch import do_work
 
 log = structlog.get_logger()
 
-_NICE: Final = 10
 _NODE_DIED: Final = 1
 
 
 def main() -> None:
     """Work until the other end closes."""
-    yield_to_others()
     with socket.socket(fileno=int(sys.argv[1])) as ours:
         ours.set_inheritable(False)
         asyncio.run(_work(ours))
-
-
-def yield_to_others() -> None:
-    """Have this process, and those it starts, run when nobody else wants to."""
-    # A system that lets nobody change that runs it as it is.
-    with suppress(OSError):
-        os.nice(_NICE)
-    with suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 async def _work(ours: socket.socket) -> None:

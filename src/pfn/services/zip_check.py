@@ -57,10 +57,18 @@ class ZipCheck:
         if len(self._rounds) <= self._workers:
             following = asyncio.create_task(self._judge_waiting())
             self._rounds.add(following)
-            following.add_done_callback(self._rounds.discard)
         return await asked.verdict
 
     async def _judge_waiting(self) -> None:
+        try:
+            await self._judge_rounds()
+        finally:
+            # In the same step as the look that found nobody waiting, or who comes in between would wait for ever.
+            current = asyncio.current_task()
+            assert current is not None  # it is one of them
+            self._rounds.discard(current)
+
+    async def _judge_rounds(self) -> None:
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
             # Who was cancelled has taken its file away.
