@@ -1,7 +1,7 @@
 """Lists of plugins: filtered, sorted, paged by cursor.
 
-By ``updated``, page 1,000 costs what page 1 does. ``name`` and ``trust`` have no index: each of their pages looks at
-every row that is left, as each search for words does.
+By ``updated`` and ``name``, page 1,000 costs what page 1 does. ``trust`` has no index: each of its pages looks at every
+row that is left, as each search for words does.
 """
 
 import base64
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy import Select, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -122,13 +122,11 @@ def _select(connection: AsyncConnection, query: PluginQuery) -> Select[tuple[obj
 def _conditions(connection: AsyncConnection, query: PluginQuery) -> Sequence[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [has_words(connection, query.q)] if query.q else []
     if query.tag:
-        conditions.append(
-            exists().where(
-                plugin_tags.c.source_id == plugins.c.source_id,
-                plugin_tags.c.plugin_id == plugins.c.plugin_id,
-                plugin_tags.c.tag == query.tag.casefold(),
-            )
+        # Costs what has the tag; `exists` would cost what has it not, which for most tags is nearly everything.
+        tagged = select(plugin_tags.c.source_id, plugin_tags.c.plugin_id).where(
+            plugin_tags.c.tag == query.tag.casefold()
         )
+        conditions.append(tuple_(plugins.c.source_id, plugins.c.plugin_id).in_(tagged))
     if query.author:
         conditions.append(or_(plugins.c.author == query.author, sources.c.username == query.author))
     if query.source:

@@ -119,6 +119,7 @@ plugins = Table(
     Column("level", String, nullable=False, server_default="none"),
     Index(None, "updated_at", "source_id", "plugin_id"),
     Index(None, "level", "updated_at", "source_id", "plugin_id"),
+    Index(None, "name", "source_id", "plugin_id"),
     Index(None, "plugin_id"),
 )
 
