@@ -1,5 +1,6 @@
 """Rechecks of signed releases: the whole chain is walked again, and only what really broke is blamed."""
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -19,14 +20,19 @@ async def recheck(node: Node, clock: Time, source_id: str) -> Outcome:
     return await node.http._transport.app.state.services.rechecks.run(source_id)  # type: ignore[attr-defined]
 
 
-def execute(node: Node, statement: str, *values: object) -> list[tuple[object, ...]]:
+async def execute(node: Node, statement: str, *values: object) -> list[tuple[object, ...]]:
     """Change rows behind the node's back."""
-    with open_rows(node.data) as connection:
-        return connection.execute(statement, values).fetchall()
+
+    def change() -> list[tuple[object, ...]]:
+        with open_rows(node.data) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    # In a thread: the node, in this very loop, may have to end a transaction first.
+    return await asyncio.to_thread(change)
 
 
-def blob_file(node: Node, plugin: str, version: str) -> Path:
-    [(path,)] = execute(
+async def blob_file(node: Node, plugin: str, version: str) -> Path:
+    [(path,)] = await execute(
         node, "SELECT local_path FROM mirrored_plugins WHERE plugin_id = ? AND version = ?", plugin, version
     )
     return node.data / "blobs" / str(path)
@@ -65,7 +71,7 @@ async def test_a_yanked_release_is_no_broken_proof(
 async def test_damaged_bytes_come_back_from_wherever_the_publisher_has_them(
     node: Node, clock: Time, publisher: FakePublisherV2, source_id: str, version: str
 ) -> None:
-    path = blob_file(node, "hello", version)
+    path = await blob_file(node, "hello", version)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"?")
     outcome = await recheck(node, clock, source_id)
@@ -78,7 +84,7 @@ async def test_damaged_bytes_come_back_from_wherever_the_publisher_has_them(
 async def test_damaged_bytes_are_served_to_nobody_until_they_are_whole(
     node: Node, clock: Time, publisher: FakePublisherV2, source_id: str
 ) -> None:
-    path = blob_file(node, "hello", "1.1")
+    path = await blob_file(node, "hello", "1.1")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"?")
     publisher.remove_zip("hello", "1.1")
@@ -96,12 +102,12 @@ async def test_damaged_bytes_are_served_to_nobody_until_they_are_whole(
 async def test_a_statement_that_was_changed_in_the_rows_is_noticed(
     node: Node, clock: Time, publisher: FakePublisherV2, source_id: str
 ) -> None:
-    [(envelope,)] = execute(node, "SELECT envelope FROM release_statements WHERE version = '1.0'")
+    [(envelope,)] = await execute(node, "SELECT envelope FROM release_statements WHERE version = '1.0'")
     assert isinstance(envelope, bytes)
     index = envelope.index(b'"sig":"') + 12
     changed = bytearray(envelope)
     changed[index] = ord("A") if changed[index] != ord("A") else ord("B")
-    execute(node, "UPDATE release_statements SET envelope = ? WHERE version = '1.0'", bytes(changed))
+    await execute(node, "UPDATE release_statements SET envelope = ? WHERE version = '1.0'", bytes(changed))
     await recheck(node, clock, source_id)
     assert (await node.actions(source_id))[0] == "proof_broken"
     assert "recent_mismatch" in await node.gates(source_id)
@@ -138,9 +144,9 @@ async def test_a_signature_somebody_else_made_does_not_pass_for_the_kept_one(
     node: Node, clock: Time, source_id: str
 ) -> None:
     thief = SigningKey.generate()
-    [(message,)] = execute(node, "SELECT signed_message FROM mirrored_plugins WHERE version = '1.0'")
+    [(message,)] = await execute(node, "SELECT signed_message FROM mirrored_plugins WHERE version = '1.0'")
     assert isinstance(message, bytes)
-    execute(
+    await execute(
         node,
         "UPDATE mirrored_plugins SET signature = ? WHERE version = '1.0'",
         base64.b64encode(thief.sign(message)).decode(),
