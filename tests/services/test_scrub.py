@@ -102,8 +102,8 @@ async def test_a_killed_look_goes_on_where_it_was(mirrored: Mirrored, monkeypatc
         hashed.append(path.parent.name + path.name)
         return real(path, buffer)
 
-    real = digest._hash_file
-    monkeypatch.setattr(digest, "_hash_file", hash_file)
+    real = digest.hash_file
+    monkeypatch.setattr(digest, "hash_file", hash_file)
     with pytest.raises(Killed):
         await look_over(proving)
     halfway = await proving.scrubs.status()
@@ -128,9 +128,9 @@ async def test_those_longest_unchecked_come_first(mirrored: Mirrored, monkeypatc
             which = blobs.c.sha256 == release.blob.sha256
             await connection.execute(update(blobs).where(which).values(checked_at=at))
     hashed: list[str] = []
-    real = digest._hash_file
+    real = digest.hash_file
     monkeypatch.setattr(
-        digest, "_hash_file", lambda path, buffer: (hashed.append(path.parent.name + path.name), real(path, buffer))[1]
+        digest, "hash_file", lambda path, buffer: (hashed.append(path.parent.name + path.name), real(path, buffer))[1]
     )
     await look_over(proving)
     assert hashed == [digest for _, digest in sorted(order)]

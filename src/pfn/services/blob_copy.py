@@ -17,7 +17,8 @@ from pfn.domain.release import Blob
 from pfn.protocol.errors import Code, PfnError
 from pfn.storage.blob_store import BlobStore, Temporary, storage_errors
 from pfn.storage.database import Database
-from pfn.storage.named_blob import list_named_blobs, list_named_quarantine
+from pfn.storage.digest import hash_file
+from pfn.storage.named_blob import count_named_blobs, list_named_blobs, list_named_quarantine
 
 # What goes on, and how much of it is done, of how much.
 Report = Callable[[str, int, int], None]
@@ -41,7 +42,8 @@ class CopiedBlobs:
 async def copy_blobs(database: Database, source: BlobStore, target: BlobStore, report: Report) -> CopiedBlobs:
     """Copy what the rows name; those of quarantine too. Raises PfnError: ``storage_full``, ``storage_unavailable``."""
     stored = {one.sha256: one.size async for one in target.list()}
-    total = await _count(database)
+    async with database.read() as connection:
+        total = await count_named_blobs(connection)
     count = size = copied = 0
     lost: list[str] = []
     report("zips", 0, total)
@@ -53,11 +55,6 @@ async def copy_blobs(database: Database, source: BlobStore, target: BlobStore, r
         report("zips", count, total)
     await _copy_quarantine(database, source, target)
     return CopiedBlobs(count, size, copied, tuple(lost))
-
-
-async def _count(database: Database) -> int:
-    async with database.read() as connection:
-        return sum([1 async for _ in list_named_blobs(connection)])
 
 
 async def _batches(database: Database) -> AsyncIterator[Sequence[Blob]]:
@@ -90,7 +87,7 @@ async def _take(source: BlobStore, target: BlobStore, blobs: Sequence[Blob]) -> 
 async def _receive(source: BlobStore, target: BlobStore, blob: Blob, temporary: Temporary) -> bool:
     file = source.local(blob)
     if file is not None and target.local(blob) is not None and await asyncio.to_thread(_link, file, temporary):
-        return await asyncio.to_thread(_digest, temporary.path) == blob.sha256
+        return await asyncio.to_thread(hash_file, temporary.path) == blob.sha256
     digest = hashlib.sha256()
     try:
         async for piece in source.read(blob, 0, blob.size):
@@ -111,11 +108,6 @@ def _link(file: Path, temporary: Temporary) -> bool:
         return False
     name.replace(temporary.path)
     return True
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(temporary: Temporary, digest: "hashlib._Hash", piece: bytes) -> None:

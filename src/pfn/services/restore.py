@@ -35,6 +35,7 @@ from pfn.services.log_check import check_log
 from pfn.services.state import StateService
 from pfn.storage.blob_store import flush_folder, storage_errors
 from pfn.storage.database import sqlite_url
+from pfn.storage.digest import hash_file
 from pfn.storage.folder_lock import LOCK_NAME, hold_alone
 from pfn.storage.identity import (
     LOG_KEY_NAME,
@@ -149,8 +150,7 @@ def _copy(source: Path, target: Path, sha256: str, *, again: bool = False) -> No
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(path)
     except FileNotFoundError as error:
         raise PfnError(Code.WRONG_STATE, f"{path} is missing.") from error
 

@@ -1,4 +1,4 @@
-"""Hash many stored zips in one go: for files in one thread, so that small ones cost their bytes and little more."""
+"""Hash stored zips: many files in one thread, so that small ones cost their bytes and little more."""
 
 import asyncio
 import hashlib
@@ -25,17 +25,25 @@ async def find_damaged(store: BlobStore, blobs: Sequence[Blob]) -> set[str]:
     return damaged
 
 
+def hash_file(path: Path, buffer: memoryview | None = None) -> str:
+    """Give a file's SHA-256; who hashes many brings one ``buffer`` for all. Raises OSError. It blocks."""
+    if buffer is None:
+        buffer = memoryview(bytearray(_CHUNK))
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while length := file.readinto(buffer):
+            digest.update(buffer[:length])
+    return digest.hexdigest()
+
+
+def is_whole(blob: Blob, path: Path, buffer: memoryview | None = None) -> bool:
+    """Tell whether a file has a blob's bytes; False where they are others, missing or cannot be read."""
+    try:
+        return hash_file(path, buffer) == blob.sha256
+    except OSError:
+        return False
+
+
 def _hash_files(files: Sequence[tuple[Blob, Path]]) -> set[str]:
     buffer = memoryview(bytearray(_CHUNK))
-    return {blob.sha256 for blob, path in files if _hash_file(path, buffer) != blob.sha256}
-
-
-def _hash_file(path: Path, buffer: memoryview) -> str | None:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb", buffering=0) as file:
-            while length := file.readinto(buffer):
-                digest.update(buffer[:length])
-    except OSError:
-        return None
-    return digest.hexdigest()
+    return {blob.sha256 for blob, path in files if not is_whole(blob, path, buffer)}

@@ -5,7 +5,6 @@ flushes the folder: what it returned from survives a power cut.
 """
 
 import asyncio
-import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -23,6 +22,7 @@ from pfn.storage.blob_store import (
     missing_blob,
     storage_errors,
 )
+from pfn.storage.digest import is_whole
 from pfn.storage.temporary_files import TemporaryFiles, delete_older
 
 _CHUNK = 1024 * 1024
@@ -97,17 +97,7 @@ class FileBlobStore:
 
     async def matches(self, blob: Blob) -> bool:
         """Hash the stored bytes again; False where they are others, missing or cannot be read."""
-        return await asyncio.to_thread(self._matches, blob)
-
-    def _matches(self, blob: Blob) -> bool:
-        digest = hashlib.sha256()
-        try:
-            with self.local(blob).open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-        except OSError:
-            return False
-        return digest.hexdigest() == blob.sha256
+        return await asyncio.to_thread(is_whole, blob, self.local(blob))
 
     async def restore(self, temporary: Temporary, blob: Blob) -> None:
         """Put whole bytes in the place of damaged ones, which are set apart first."""

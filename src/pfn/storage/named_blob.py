@@ -2,13 +2,21 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.release import Blob
 from pfn.storage.schema import blobs, quarantine
 
 _AT_ONCE = 1000
+
+
+async def count_named_blobs(connection: AsyncConnection) -> int:
+    """Tell how many ``list_named_blobs`` gives."""
+    count: int = (
+        await connection.execute(select(func.count()).select_from(blobs).where(blobs.c.gone_at.is_(None)))
+    ).scalar_one()
+    return count
 
 
 async def list_named_blobs(connection: AsyncConnection) -> AsyncIterator[Blob]:
