@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,8 +20,8 @@ from bench.harness import Place
 from bench.static_publisher import USERNAME, StaticPublisher
 from pfn.app import database_url, prepare
 from pfn.domain.access import OPERATOR
-from pfn.domain.offer import make_offer
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
+from pfn.domain.zip_verdict import ZipVerdict
 from pfn.protocol.dsse import parse_envelope
 from pfn.protocol.ed25519 import SigningKey
 from pfn.publisher import paths
@@ -30,16 +30,13 @@ from pfn.services.leaf import append, release_leaf
 from pfn.services.ownership import V2_FEATURE
 from pfn.settings import Settings
 from pfn.storage.database import Database
+from pfn.storage.log import point_to_leaves
+from pfn.storage.release import add_releases, add_version_updates, point_newest
 from pfn.storage.schema import (
-    blobs,
-    mirrored_plugins,
-    plugin_tags,
-    plugins,
     publisher_documents,
     slugs,
     sources,
     subscriptions,
-    version_updates,
 )
 
 SOURCES: Final = 100
@@ -148,35 +145,25 @@ async def _write(connection: AsyncConnection, folder: Path, releases: Sequence[R
     # The sources' leaves come first, made by the node when it starts: places are taken from what `append` says.
     leaves = [release_leaf(one, _MANIFEST, None, one.mirror_date) for one in releases]
     start = await append(connection, leaves, _BEGAN)
-    rows = [(one, start + offset) for offset, one in enumerate(releases)]
     for one in releases:
         _keep(folder, one)
-    await connection.execute(insert(blobs), [_blob_row(one) for one in releases])
-    await connection.execute(insert(mirrored_plugins), [_release_row(one, index) for one, index in rows])
-    await connection.execute(insert(plugins), [_plugin_row(one) for one in releases])
-    tags = [
-        {"source_id": one.source_id, "plugin_id": one.plugin_id, "tag": tag} for one in releases for tag in one.tags
-    ]
-    await connection.execute(insert(plugin_tags), tags)
+    await add_releases(connection, [(one, _VERDICT) for one in releases])
+    places: dict[str, dict[tuple[str, str], int]] = {}
+    for place, one in enumerate(releases, start):
+        places.setdefault(one.source_id, {})[one.plugin_id, one.version] = place
+    for source, of_source in places.items():
+        await point_to_leaves(connection, source, of_source)
+    await point_newest(connection, *releases)
+    await add_version_updates(connection, [(one, "0.0.0") for one in releases])
     held = [
         {"slug": one.plugin_id, "source_id": one.source_id, "since": one.mirror_date, "decided_by": "order"}
         for one in releases
     ]
     await connection.execute(insert(slugs), held)
-    moved = [
-        {
-            "plugin_id": one.plugin_id,
-            "source_id": one.source_id,
-            "old_version": "0.0.0",
-            "new_version": one.version,
-            "update_time": one.mirror_date,
-        }
-        for one in releases
-    ]
-    await connection.execute(insert(version_updates), moved)
 
 
 _MANIFEST: Final[list[dict[str, object]]] = [{"path": "plugin.php", "size": 1, "sha256": "0" * 64}]
+_VERDICT: Final = ZipVerdict(faults=(), top_folder=None, facts={}, manifest=_MANIFEST)
 
 
 def _content(number: int) -> bytes:
@@ -245,57 +232,4 @@ def _source(number: int, key: SigningKey) -> dict[str, object]:
         "trust_score": 0.5 + number / 1000,
         "created_at": _BEGAN,
         "last_sync": _BEGAN,
-    }
-
-
-def _blob_row(release: Release) -> dict[str, Any]:
-    blob = release.blob
-    return {
-        "sha256": blob.sha256,
-        "sha1": blob.sha1,
-        "sha384": blob.sha384,
-        "size": blob.size,
-        "stored_at": release.mirror_date,
-        "manifest": _MANIFEST,
-        "report": {},
-    }
-
-
-def _release_row(release: Release, index: int) -> dict[str, Any]:
-    assert release.signature is not None  # `_release` gives it
-    return {
-        "plugin_id": release.plugin_id,
-        "source_id": release.source_id,
-        "name": release.name,
-        "version": release.version,
-        "description": release.description,
-        "local_path": release.blob.local_path,
-        "signature": release.signature.signature,
-        "mirror_date": release.mirror_date,
-        "sha256": release.blob.sha256,
-        "level": release.level.value,
-        "signed_message": release.signature.message,
-        "signing_key": release.signature.public_key,
-        "author": release.author,
-        "tags": list(release.tags),
-        "facts": release.facts,
-        "log_index": index,
-    }
-
-
-def _plugin_row(release: Release) -> dict[str, Any]:
-    words = (release.plugin_id, release.name, release.description or "", release.author or "", *release.tags)
-    return {
-        "source_id": release.source_id,
-        "plugin_id": release.plugin_id,
-        "name": release.name,
-        "description": release.description,
-        "author": release.author,
-        "tags": list(release.tags),
-        "newest_version": release.version,
-        "updated_at": release.mirror_date,
-        "search_text": " ".join(words).casefold(),
-        "kind": "plugin",
-        "offer": make_offer(release).to_json(),
-        "level": release.level.value,
     }
