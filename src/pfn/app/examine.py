@@ -2,16 +2,13 @@
 
 import time
 
-from pfn.app.prepare import bucket_address, database_url, prepare, warnings
-from pfn.protocol.errors import Code, PfnError
+from pfn.app.prepare import bucket_address, database_url, no_node, prepare, warnings
 from pfn.services.doctor import Finding, examine_node
 from pfn.services.log import read_mark
 from pfn.services.log_check import LogCheck, Report, check_log
 from pfn.settings import Settings
 from pfn.storage.database import Database
-from pfn.storage.identity import (
-    LOG_MARK_NAME,
-)
+from pfn.storage.identity import LOG_MARK_NAME
 from pfn.storage.migrate import migrate
 from pfn.storage.open_blobs import open_blobs
 
@@ -19,7 +16,7 @@ from pfn.storage.open_blobs import open_blobs
 async def examine(settings: Settings) -> list[Finding]:
     """Look a node over at rest (``pfn doctor``). Raises PfnError (``data_missing``) where there is none."""
     if not settings.data.is_dir():
-        raise PfnError(Code.DATA_MISSING, f"There is no node in {settings.data}; make one with: pfn init")
+        raise no_node(settings)
     migrate(database_url(settings))
     database = Database(database_url(settings))
     try:
@@ -40,7 +37,7 @@ async def examine(settings: Settings) -> list[Finding]:
 async def look_over_log(settings: Settings, report: Report) -> LogCheck:
     """Look over a node's whole log (``pfn log check``). Raises as ``check_log``; PfnError (``data_missing``)."""
     if not settings.data.is_dir():
-        raise PfnError(Code.DATA_MISSING, f"There is no node in {settings.data}; make one with: pfn init")
+        raise no_node(settings)
     prepared = prepare(settings)
     database = Database(database_url(settings))
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pfn.app.prepare import bucket_address, database_url
+from pfn.app.prepare import bucket_address, database_url, no_node
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.note import NoteSigner
 from pfn.services.backup import Backup, Holding, back_up
@@ -58,7 +58,7 @@ def read_database(given: str) -> str:
 async def _hold(settings: Settings) -> Holding:
     data, keys = settings.data, settings.keys_folder
     if not data.is_dir() or (settings.database_url is None and not (data / "node.db").is_file()):
-        raise PfnError(Code.DATA_MISSING, f"There is no node in {data}; make one with: pfn init")
+        raise no_node(settings)
     require_keys(keys)
     blobs = await open_blobs(data / "blobs", bucket_address(settings))
     return Holding(data, keys, database_url(settings), blobs)

@@ -90,6 +90,11 @@ def prepare(settings: Settings, *, make_keys: bool = False, renew_master_key: bo
     return unlocked(master_hash, key)
 
 
+def no_node(settings: Settings) -> PfnError:
+    """Give the error (``data_missing``) that there is no node in its folder, and what to do."""
+    return PfnError(Code.DATA_MISSING, f"There is no node in {settings.data}; make one with: pfn init")
+
+
 def node_url(settings: Settings) -> str:
     """Give the one spelling of where clients and peers reach the node. Raises PfnError (``config_invalid``)."""
     try:
