@@ -32,9 +32,12 @@ def _await_rest(pid: int, seconds: float) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    children = [
-        int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()
-    ]
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(one) for task in tasks for one in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        # It, or a thread of it, has just ended.
+        return []
     return [*children, *(deeper for child in children for deeper in _descendants(child))]
 
 

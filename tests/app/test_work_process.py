@@ -106,6 +106,13 @@ asyncio.run(main())
 """
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 async def test_it_ends_with_a_node_that_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _PARENT, str(tmp_path / "node")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
@@ -115,5 +122,5 @@ async def test_it_ends_with_a_node_that_is_killed(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     async with asyncio.timeout(20):
-        while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        while is_running(pid):
             await asyncio.sleep(0.05)

@@ -16,15 +16,27 @@ def open_files(pid: int) -> int:
 
 def _children(pid: int) -> list[int]:
     children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
+    for thread in _list(Path(f"/proc/{pid}/task")):
+        for child in map(int, _read(thread / "children").split()):
             children += [child, *_children(child)]
     return children
 
 
 def _read_resident(pid: int) -> int:
-    try:
-        found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except FileNotFoundError:
-        return 0
+    found = re.search(r"^VmRSS:\s+(\d+) kB", _read(Path(f"/proc/{pid}/status")), re.MULTILINE)
     return int(found[1]) if found else 0
+
+
+# A thread or a child may end between the moment it is listed and the moment it is read: then it holds nothing.
+def _list(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
