@@ -89,10 +89,13 @@ from pfn.work.start import pick_up
 
 
 @asynccontextmanager
-async def open_services(prepared: Prepared, clock: Clock, *, runs: Runs | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    prepared: Prepared, clock: Clock, *, runs: Runs | None = None, helping: bool = False
+) -> AsyncIterator[Services]:
     """Wire a node on its folder and take it apart again; what a crash left is cleared up first.
 
-    Processes that start together on one database clear up one after the other. ``runs`` does syncs elsewhere.
+    Processes that start together on one database clear up one after the other. ``runs`` does syncs elsewhere. A
+    process that is ``helping`` the one that started it leaves out what that one did, and what costs by what is stored.
     """
     settings = prepared.settings
     database = Database(database_url(settings))
@@ -103,10 +106,11 @@ async def open_services(prepared: Prepared, clock: Clock, *, runs: Runs | None =
         async with database.one_at_a_time():
             if settings.database_url is not None:
                 await services.log.claim()
-            if await services.log.check() is None:
-                await services.log.backfill()
-            await services.slugs.fill()
-            await services.composer.fill()
+            if not helping:
+                if await services.log.check() is None:
+                    await services.log.backfill()
+                await services.slugs.fill()
+                await services.composer.fill()
             # Rows that are elsewhere may have other folders' workers on them.
             await pick_up(services, alone=folder.alone and settings.database_url is None)
         await folder.share()

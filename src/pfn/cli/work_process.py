@@ -51,7 +51,10 @@ async def _work(ours: socket.socket) -> None:
     # Listened to from the start: a node that dies meanwhile is noticed.
     queue: asyncio.Queue[Any] = asyncio.Queue()
     listening = asyncio.create_task(_listen(messages, queue))
-    async with trace_to(settings.tracing, settings.address), open_services(prepared, time.time) as services:
+    async with (
+        trace_to(settings.tracing, settings.address),
+        open_services(prepared, time.time, helping=True) as services,
+    ):
         await _serve(services, queue, pipe)
     listening.cancel()
     pipe.close()
