@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pfn.protocol.errors import Code, PfnError
+from pfn.storage.sqlite_connection import DEFERRED, IMMEDIATE, connect_sqlite
 
 BUSY_TIMEOUT_S = 30
 # Connections to PostgreSQL that a process keeps, and as many more in a rush. Its default lets in 100 of all processes.
@@ -54,7 +55,7 @@ class Database:
         """Open a connection for reading. Raises PfnError (``storage_unavailable``) where PostgreSQL is away."""
         with self._meet():
             async with self._engine.connect() as connection:
-                yield await connection.execution_options(**self._reading)
+                yield await connection.execution_options(**self._reading) if self._reading else connection
 
     @asynccontextmanager
     async def write(self, *, lasting: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -171,7 +172,7 @@ def create_sync_engine(url: URL) -> Engine:
     engine = create_engine(url.set(drivername="sqlite+pysqlite"))
     _tune(engine)
     # A migration always writes.
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(IMMEDIATE))
     return engine
 
 
@@ -180,7 +181,8 @@ def _create(url: URL) -> AsyncEngine:
         return create_async_engine(
             url, pool_pre_ping=True, pool_size=_POOL, max_overflow=_POOL, connect_args=_connect_arguments(url)
         )
-    engine = create_async_engine(url, pool_size=4, max_overflow=12)
+    database = url.database or ":memory:"
+    engine = create_async_engine(url, pool_size=4, max_overflow=12, async_creator=lambda: connect_sqlite(database))
     _tune(engine.sync_engine)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
@@ -223,4 +225,4 @@ def _begin(connection: Connection) -> None:
         if connection.info.get("synchronous", "FULL") != level:
             connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
             connection.info["synchronous"] = level
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    connection.exec_driver_sql(IMMEDIATE if write else DEFERRED)
