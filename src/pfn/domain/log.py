@@ -84,12 +84,17 @@ NOT_LOGGED: dict[str, object] = {"logged": False, "log": None, "witnessed": None
 
 @dataclass(frozen=True, slots=True)
 class LogStanding:
-    """The log now: its ``size`` in entries, who witnesses it, and how many operators its own node wants behind it."""
+    """The log now: its ``size`` in entries, who witnesses it, and how many operators its own node wants behind it.
+
+    ``root`` and ``signed_at`` (Unix seconds) are those of the last checkpoint; None where nothing was signed.
+    """
 
     origin: str
     size: int
     witnesses: tuple[WitnessStanding, ...]
     quorum: int
+    root: bytes | None = None
+    signed_at: int | None = None
 
     def place(self, index: int | None) -> LogPlace | None:
         """Tell how an entry stands; None for what has none."""

@@ -195,7 +195,10 @@ class LogService:
                 head = await read_head(connection)
                 kept = await newest_head(connection)
                 known = {one for one in (None if kept is None else kept.head, self._last) if one is not None}
-                follows = [one.size <= head.size and await read_head(connection, one.size) == one for one in known]
+                follows = [
+                    one == head or (one.size < head.size and await read_head(connection, one.size) == one)
+                    for one in known
+                ]
             if halted is None and not all(follows):
                 halted = "The log's tree does not contain the last one that was signed; nothing more is signed."
                 await self.halt(halted)
@@ -229,7 +232,7 @@ class LogService:
         await asyncio.to_thread(self._move_mark, head, fresh.note)
         return fresh
 
-    async def newest(self) -> KeptHead | None:
+    async def _newest(self) -> KeptHead | None:
         """Give what ``sign`` does; None of a halted log that has signed nothing."""
         try:
             return await self.sign()
@@ -281,11 +284,12 @@ class LogService:
 
     async def standing(self) -> LogStanding:
         """Give how the log stands and how far its witnesses have seen it."""
-        kept = await self.newest()
-        size = 0 if kept is None else kept.head.size
+        kept = await self._newest()
         async with self._database.read() as connection:
-            witnesses = await list_witnesses(connection)
-        return LogStanding(self.origin, size, tuple(map(describe_witness, witnesses)), self._quorum)
+            witnesses = tuple(map(describe_witness, await list_witnesses(connection)))
+        if kept is None:
+            return LogStanding(self.origin, 0, witnesses, self._quorum)
+        return LogStanding(self.origin, kept.head.size, witnesses, self._quorum, kept.head.root, kept.signed_at)
 
     async def policy(self) -> Policy:
         """Give what this node would have others ask of its log: its key, its witnesses, how many operators.

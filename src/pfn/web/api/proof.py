@@ -40,7 +40,6 @@ async def get_proof(
 async def show_log(node: Node) -> Response:
     """Tell how the node's log stands, who witnesses it, and the policy by which its own node would have it judged."""
     standing = await node.log.standing()
-    kept = await node.log.newest()
     try:
         policy = write_policy(await node.log.policy()).decode()
     except PfnError:
@@ -49,8 +48,8 @@ async def show_log(node: Node) -> Response:
         "origin": standing.origin,
         "verifier_key": node.log.key.text,
         "size": standing.size,
-        "root": None if kept is None else kept.head.root.hex(),
-        "signed_at": None if kept is None else kept.signed_at,
+        "root": None if standing.root is None else standing.root.hex(),
+        "signed_at": standing.signed_at,
         "halted": await node.log.halted(),
         "quorum": standing.quorum,
         "witnesses": [one.to_json() for one in standing.witnesses],

@@ -38,7 +38,6 @@ async def show_console(request: Request, node: Node, viewer: Seen) -> Response:
         running=await node.sync_history.list_running(),
         measured=measured,
         readiness=readiness,
-        head=await node.log.newest(),
         standing=await node.log.standing(),
         charts=_draw(await node.measures.history()),
         activity=await node.activities.list(grant, limit=_EVENTS),

@@ -29,7 +29,6 @@ async def show_log(request: Request, node: Node, viewer: Seen) -> Response:
         viewer,
         "log.html",
         standing=await node.log.standing(),
-        kept=await node.log.newest(),
         policy=await _write_policy(node),
         halted=await node.log.halted(),
     )
