@@ -20,6 +20,7 @@ LIST = "/federation/plugins"
 INFO = f"/plugins/info/1.2/?action=plugin_information&request%5Bslug%5D={SLUG}"
 BROWSE = "/plugins/info/1.2/?action=query_plugins&request%5Bbrowse%5D=popular"
 CHECKPOINT = "/log/checkpoint"
+PAGES = ["/", "/plugins", "/plugins?q=calm", "/sources", "/activity", "/about"]
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def statements(node: ServedNode) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("path", [LIST, INFO, BROWSE, CHECKPOINT])
+@pytest.mark.parametrize("path", [LIST, INFO, BROWSE, CHECKPOINT, *PAGES])
 async def test_the_second_to_ask_is_told_the_same_without_a_look_at_the_rows(
     node: ServedNode, reader: httpx.AsyncClient, path: str
 ) -> None:
@@ -128,6 +129,49 @@ async def test_what_is_taken_down_is_gone_at_once(node: ServedNode, reader: http
     assert (await reader.get(path)).json()["code"] == "source_suspended"
     assert (await reader.get(INFO)).json()["error"] == "closed"
     assert (await reader.get(LIST)).json()["plugins"] == []
+
+
+async def test_a_page_is_kept_in_each_language_by_itself(node: ServedNode, reader: httpx.AsyncClient) -> None:
+    asked = {"de": "de-AT,de;q=0.9", "en": "en-GB", "": "fr, en;q=0.5"}
+    first = {name: await reader.get("/about", headers={"Accept-Language": asked[name]}) for name in asked}
+    with statements(node) as looked:
+        again = {name: await reader.get("/about", headers={"Accept-Language": asked[name]}) for name in asked}
+    assert looked == []
+    assert {name: page.text for name, page in again.items()} == {name: page.text for name, page in first.items()}
+    assert {name: page.headers["content-language"] for name, page in again.items()} == {
+        "de": "de",
+        "en": "en",
+        "": "en",
+    }
+    assert "Über diesen Knoten" in again["de"].text
+
+
+async def test_a_plugins_page_is_gone_with_its_source_and_a_look_at_its_bytes_is_always_new(
+    node: ServedNode, reader: httpx.AsyncClient
+) -> None:
+    source_id = (await reader.get(LIST)).json()["plugins"][0]["source_id"]
+    page = f"/plugins/{source_id}/{SLUG}"
+    for path in (page, f"/sources/{source_id}"):
+        first = await reader.get(path)
+        with statements(node) as asked:
+            assert (await reader.get(path)).text == first.text
+        assert asked == []
+    for _ in range(2):
+        with statements(node) as asked:
+            assert (await reader.get(f"{page}/verify")).status_code == 200
+        assert asked
+    await node.post("suspend-source", sourceId=source_id, reason="It does harm.")
+    assert (await reader.get(page)).status_code == 409
+    assert "It does harm." in (await reader.get("/activity")).text
+
+
+async def test_who_chose_a_language_is_answered_in_the_usual_way(node: ServedNode, reader: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        chosen = await reader.get("/about?lang=de")
+        assert "pfn-lang" in chosen.headers["set-cookie"]
+    assert (await reader.get("/about")).headers["content-language"] == "de"
+    reader.cookies.clear()
+    assert (await reader.get("/about")).headers["content-language"] == "en"
 
 
 async def test_keys_sessions_and_ranges_are_answered_in_the_usual_way(

@@ -1,9 +1,9 @@
 """Answers that were given a moment ago, given again: for what everybody is told alike and asks for all the time.
 
-An endpoint says of an answer that it may be kept (``keep_hot``): it follows from the path, the query and the rows
-alone. It is given again for as long as nothing whatever was written to the rows, by any process, and a minute at most,
-for some numbers are of a day; so what is withdrawn is gone at once. Where the rows cannot tell that they changed
-(PostgreSQL), nothing is kept.
+An endpoint says of an answer that it may be kept (``keep_hot``): it follows from the path, the query, the reader's
+language and the rows alone. It is given again for as long as nothing whatever was written to the rows, by any process,
+and a minute at most, for some numbers are of a day; so what is withdrawn is gone at once. Where the rows cannot tell
+that they changed (PostgreSQL), nothing is kept.
 
 A kept answer goes round the framework, not round the rules: the limits, the log, the counts and the headers are the
 same. Whoever shows a key, a session or a range is answered in the usual way.
@@ -22,12 +22,14 @@ from pfn.web.bucket import Buckets
 from pfn.web.forwarded import REQUEST_ID, TrustedProxies, network_of, see_through
 from pfn.web.limit import name_share
 from pfn.web.metrics import HttpMetrics
+from pfn.web.pages.language import prefer_language
 from pfn.web.request_log import choose_id, following
 from pfn.web.validator import matches_any
 
 Changes: TypeAlias = Callable[[], int | None]
 Again: TypeAlias = Callable[[Scope], None]
 Pairs: TypeAlias = list[tuple[bytes, bytes]]
+Key: TypeAlias = tuple[str, bytes, str]
 
 _STATE: Final = "hot"
 _LONGEST_S: Final = 60.0
@@ -84,7 +86,7 @@ class HotAnswers:
         self._metrics = metrics
         self._limit = limit
         self._proxies = proxies
-        self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._left = _MOST_BYTES
 
     def may_keep(self, scope: Scope) -> bool:
@@ -93,7 +95,7 @@ class HotAnswers:
 
     async def answer(self, scope: Scope, send: Send) -> bool:
         """Answer a request that ``may_keep``, where its answer was kept; tell whether it was."""
-        key = (scope["path"], scope["query_string"])
+        key = _name(scope)
         kept = self._kept.get(key)
         if kept is None:
             return False
@@ -123,7 +125,7 @@ class HotAnswers:
                 kept.mark.again(scope)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-            served.ended(status, len(body))
+            served.ended(int(status), len(body))
         return True
 
     def watch(self, scope: Scope, send: Send) -> Send:
@@ -155,7 +157,7 @@ class HotAnswers:
         whole = body is None or (len(body) <= _LARGEST and named.get(b"content-length") == str(len(body)).encode())
         if not whole or b"set-cookie" in named or changes != self.changes():
             return
-        key = (scope["path"], scope["query_string"])
+        key = _name(scope)
         self._drop(key)
         common = [pair for pair in lowered if pair[0] not in _ANEW]
         unchanged = [pair for pair in common if pair[0] not in _OF_BODIES]
@@ -166,10 +168,14 @@ class HotAnswers:
         while self._left < 0:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: tuple[str, bytes]) -> None:
+    def _drop(self, key: Key) -> None:
         dropped = self._kept.pop(key, None)
         if dropped is not None:
             self._left += dropped.size
+
+
+def _name(scope: Scope) -> Key:
+    return scope["path"], scope["query_string"], prefer_language(_find(scope, b"accept-language") or "")
 
 
 def _find(scope: Scope, wanted: bytes) -> str | None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from pfn.domain.peer import PeerState
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Seen
 
@@ -19,6 +20,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/about")
 async def show_about(request: Request, node: Node, viewer: Seen) -> Response:
     """Show what the node says of itself."""
+    keep_hot(request.scope)
     opened = node.open_catalogue or viewer.grant is not None
     return render(
         request,
@@ -26,7 +28,6 @@ async def show_about(request: Request, node: Node, viewer: Seen) -> Response:
         "about.html",
         opened=opened,
         log=await node.log.standing(),
-        head=await node.log.newest(),
         halted=await node.log.halted(),
         peers=[peer for peer in await node.peers.list() if peer.state is PeerState.ACTIVE] if opened else [],
         measured=await node.measures.measure() if opened else None,

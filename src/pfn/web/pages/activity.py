@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from pfn.domain.activity import ActivityFilter, ActivityType
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Reading
 
@@ -37,6 +38,7 @@ async def show_activity(
 
     Raises PfnError: ``key_required``, ``scope_missing`` where private events are asked for by who may not see them.
     """
+    keep_hot(request.scope)
     wanted = ActivityFilter(
         kinds=frozenset({kind} if kind else ()),
         source_id=source,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from pfn.storage.plugin import PluginQuery
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Reading
 
@@ -18,6 +19,7 @@ _PLUGINS, _SOURCES, _EVENTS = 12, 8, 8
 @router.get("/")
 async def show_home(request: Request, node: Node, viewer: Reading) -> Response:
     """Show the first page. Raises PfnError (``key_required``) where the catalogue is closed."""
+    keep_hot(request.scope)
     page = await node.releases.list_plugins(PluginQuery(limit=_PLUGINS))
     sources = await node.sources.page(limit=_SOURCES)
     return render(

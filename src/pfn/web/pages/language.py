@@ -68,7 +68,9 @@ class ChooseLanguage:
 def choose_language(request: HTTPConnection) -> str:
     """Give the language of a request."""
     kept = request.cookies.get(COOKIE, "")
-    return asked_language(request.query_params) or (kept if kept in LANGUAGES else _preferred(request))
+    return asked_language(request.query_params) or (
+        kept if kept in LANGUAGES else prefer_language(request.headers.get("accept-language", ""))
+    )
 
 
 def asked_language(query: QueryParams) -> str | None:
@@ -77,10 +79,10 @@ def asked_language(query: QueryParams) -> str | None:
     return asked if asked in LANGUAGES else None
 
 
-def _preferred(request: HTTPConnection) -> str:
-    """Give the first language of ``Accept-Language`` that there is, by weight; the region does not matter."""
+def prefer_language(asked: str) -> str:
+    """Give the first language of an ``Accept-Language`` that there is, by weight; the region does not matter."""
     best, heaviest = ENGLISH, 0.0
-    for part in request.headers.get("accept-language", "")[:_LONGEST_HEADER].split(","):
+    for part in asked[:_LONGEST_HEADER].split(",") if asked else ():
         name, _, weight = part.partition(";q=")
         language = name.strip().lower().partition("-")[0]
         try:

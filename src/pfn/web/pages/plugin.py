@@ -11,6 +11,7 @@ from markupsafe import Markup
 from pfn.protocol.errors import Code, PfnError
 from pfn.storage.plugin import PluginQuery
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.install import list_ways
 from pfn.web.pages.template import render
 from pfn.web.pages.text import neutralize
@@ -31,6 +32,7 @@ async def show_plugin(
     versions: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     """Show a plugin. Raises PfnError: ``source_unknown``, ``source_suspended``, ``plugin_unknown``."""
+    keep_hot(request.scope)
     try:
         source, newest = await node.releases.find(source_id, slug)
     except PfnError as error:

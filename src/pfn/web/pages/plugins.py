@@ -14,6 +14,7 @@ from pydantic import BeforeValidator
 from pfn.domain.release import SignatureLevel
 from pfn.storage.plugin import PluginPage, PluginQuery, PluginSort
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages import words
 from pfn.web.pages.language import N_, Words, gettext, ngettext
 from pfn.web.pages.template import render
@@ -60,6 +61,7 @@ async def show_plugins(
     fragment: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     """Show a page of the catalogue. Raises PfnError: ``key_required`` where it is closed, ``invalid_field``."""
+    keep_hot(request.scope)
     page = await node.releases.list_plugins(
         PluginQuery(q=q, tag=tag, author=author, source=source, level=level, sort=sort, limit=_PAGE, cursor=cursor)
     )

@@ -17,6 +17,7 @@ from pfn.protocol.ed25519 import parse_public_key
 from pfn.services.node import Services
 from pfn.storage.plugin import PluginQuery, PluginSort
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.evidence import Exhibit, exhibit
 from pfn.web.pages.filter_form import write_fields
 from pfn.web.pages.source_charts import chart_health, chart_response, chart_trust
@@ -36,6 +37,7 @@ _EXHIBITS = 2
 @router.get("/sources/{source_id}")
 async def show_source(source_id: str, request: Request, node: Node, viewer: Reading) -> Response:
     """Show a source. Raises PfnError (``source_unknown``)."""
+    keep_hot(request.scope)
     report = await node.sources.report(source_id)
     plugins = await node.releases.list_plugins(PluginQuery(source=source_id, sort=PluginSort.NAME, limit=_PLUGINS))
     subscriptions: list[Subscription] = []

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 
 from pfn.domain.source import SourceStatus
 from pfn.web.access import Node
+from pfn.web.hot import keep_hot
 from pfn.web.pages.template import render
 from pfn.web.pages.viewer import Reading
 
@@ -25,6 +26,7 @@ async def show_sources(
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     """Show a page of sources. Raises PfnError (``key_required``) where the catalogue is closed."""
+    keep_hot(request.scope)
     found = await node.sources.page(status=status, limit=_PAGE, offset=(page - 1) * _PAGE)
     states = found.states
     count = sum(states.values()) if status is None else states.get(status, 0)
