@@ -1,22 +1,21 @@
 """The language of a page: which one a request gets, and texts, numbers and dates in it.
 
-English is written in the code; the other catalogues lie in ``web/texts`` and are read once, at start. A request's
-language is what its address asks for (``?lang=de``, kept in a cookie from then on), else the cookie's, else the
-browser's, else English. It holds for the request alone: whatever runs in it asks here.
+English is written in the code; the other catalogues lie in ``web/texts``, each read when it is first asked for. A
+request's language is what its address asks for (``?lang=de``, kept in a cookie from then on), else the cookie's, else
+the browser's, else English. It holds for the request alone: whatever runs in it asks here.
 
 Not answered for: sentences that are stored (events, errors). They are English; pages mark them as such.
 """
 
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
 from typing import Final, TypeVar
 
 from babel import Locale
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
@@ -32,9 +31,14 @@ _KEPT_S = 365 * 86_400
 _LONGEST_HEADER = 500
 
 
-def _load(language: str) -> NullTranslations:
+@cache
+def _catalogue(language: str) -> NullTranslations:
     if language == ENGLISH:
         return NullTranslations()
+    # Megabytes that a node need not have as long as nobody asks for another language.
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     compiled = BytesIO()
     with files("pfn.web").joinpath("texts", f"{language}.po").open("rb") as file:
         write_mo(compiled, read_po(file, locale=language))
@@ -42,7 +46,6 @@ def _load(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
-_CATALOGUES = {language: _load(language) for language in LANGUAGES}
 _LOCALES = {language: Locale.parse(language) for language in LANGUAGES}
 _CURRENT: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
@@ -121,12 +124,12 @@ def ngettext(one: str, many: str, num: int, **values: object) -> str:
 
 def translate(text: str) -> str:
     """Say a marked text without values in it."""
-    return _CATALOGUES[_CURRENT.get()].gettext(text)
+    return _catalogue(_CURRENT.get()).gettext(text)
 
 
 def translate_number(one: str, many: str, num: int) -> str:
     """Give the text that goes with a number, its values not filled in."""
-    return _CATALOGUES[_CURRENT.get()].ngettext(one, many, num)
+    return _catalogue(_CURRENT.get()).ngettext(one, many, num)
 
 
 def N_(text: str) -> str:  # noqa: N802  # the name that tools for catalogues know
