@@ -84,7 +84,7 @@ async def test_two_zips_for_one_version_shown_to_two_nodes_reach_a_third(a: Serv
         assert row["kind"] in {"statement_fork", "release_conflict"}
         assert await evidence_leaves(node) == 1
         assert (await node.actions()).count("conflict") == 1
-        assert (await node.services.sources.report(source)).trust.score == 0
+        assert (await node.services.source_reports.report(source)).trust.score == 0
     # The first bytes stay, each node's own.
     assert await download(a, source, "one", "1.0") == first
     assert await download(b, source, "one", "1.0") == second
@@ -173,7 +173,7 @@ async def test_other_bytes_of_a_v1_source_are_a_dispute_and_no_proof(a: ServedNo
         assert (await gates(b, source))[0] == []
         assert set(await versions(a, source)) == {"one", "two"}
         await sync(a, source)
-    (gate,) = (await a.services.sources.report(source)).trust.gates
+    (gate,) = (await a.services.source_reports.report(source)).trust.gates
     assert gate.cap == 0.5
     answer = await a.post("lift-gate", sourceId=source)
     assert answer.status_code == 200

@@ -63,6 +63,7 @@ from pfn.services.signed_listing import SignedListingService
 from pfn.services.site_helper import SiteHelperService
 from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
+from pfn.services.source_report import SourceReports
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
@@ -287,6 +288,7 @@ async def _wire(
                 site_helper=SiteHelperService(database, clock, settings.address),
                 slugs=SlugService(database, clock),
                 sources=sources,
+                source_reports=SourceReports(database, clock),
                 state=state,
                 subscriptions=SubscriptionService(
                     database, syncs, schedule, clock, allow_unsigned=settings.allow_unsigned

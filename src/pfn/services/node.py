@@ -40,6 +40,7 @@ from pfn.services.session import SessionService
 from pfn.services.site_helper import SiteHelperService
 from pfn.services.slug import SlugService
 from pfn.services.source import SourceService
+from pfn.services.source_report import SourceReports
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
@@ -104,6 +105,7 @@ class Services:
     site_helper: SiteHelperService
     slugs: SlugService
     sources: SourceService
+    source_reports: SourceReports
     state: StateService
     statements: StatementService
     subscriptions: SubscriptionService

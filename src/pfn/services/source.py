@@ -1,92 +1,38 @@
-"""Sources: register, list, explain, suspend, resume, remove."""
+"""The life of sources: register, suspend, resume, remove; what is known of them is ``source_report``'s."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.activity import Activity, describe, source_event
-from pfn.domain.health import HealthState
-from pfn.domain.schedule import Due, Work
+from pfn.domain.schedule import Work
 from pfn.domain.source import LIFE_CYCLE, Source, SourceStatus
-from pfn.domain.sync import Sync, SyncFailure
-from pfn.domain.trust import DAY, Trust
-from pfn.domain.verification import Verification
 from pfn.outbound.policy import OutboundPolicy, check_url
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.source_id import is_username, normalize_instance_url, source_id
 from pfn.services.clock import Clock
-from pfn.services.health import HealthReport, explain_health
 from pfn.services.leaf import append, append_unless_halted, custody_leaf, source_leaf
 from pfn.services.schedule import ScheduleService, host_of
-from pfn.services.trust import explain_trust, refresh_trust
+from pfn.services.trust import refresh_trust
 from pfn.services.verification import require_source, unknown_source
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
-from pfn.storage.health import get_health, list_health
 from pfn.storage.peer import read_anew
 from pfn.storage.release import forget_source_releases
-from pfn.storage.schedule import hasten, list_due
-from pfn.storage.signed_document import Evidence, forget_signed_documents, list_evidence
+from pfn.storage.schedule import hasten
+from pfn.storage.signed_document import forget_signed_documents
 from pfn.storage.source import (
     add_source,
     change_source,
-    count_offered_plugins,
     count_plugins,
-    count_sources,
-    count_subscribers,
     forget_source,
     get_source,
-    list_sources,
 )
 from pfn.storage.subscription import end_subscriptions
-from pfn.storage.sync import list_failures, list_syncs
-from pfn.storage.trust_day import TrustDay, list_trust_days
-from pfn.storage.verification import VerificationSummary, list_verifications, summarize_verifications
 
-_NO_VERIFICATIONS = VerificationSummary(last_result=None, successful=0, response_time_avg=None)
-TRUST_DAYS = 90
-"""How many days of trust a report has, today included."""
-_HISTORY = 20
 CUSTODY_COOL_DOWN_S = 7 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOverview:
-    """A source as lists show it; ``health`` is None before the first probe."""
-
-    source: Source
-    subscriber_count: int
-    plugin_count: int
-    verifications: VerificationSummary
-    health: HealthState | None
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePage:
-    """Some sources; how many there are in each state, removed ones aside, and how many plugins all of them offer."""
-
-    sources: Sequence[SourceOverview]
-    states: Mapping[SourceStatus, int]
-    plugin_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """Everything there is to say about one source now, ``at`` (Unix seconds)."""
-
-    overview: SourceOverview
-    trust: Trust
-    health: HealthReport
-    verifications: Sequence[Verification]
-    syncs: Sequence[Sync]
-    failures: Sequence[SyncFailure]
-    schedule: Sequence[Due]
-    trust_days: Sequence[TrustDay]
-    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,55 +120,9 @@ class SourceService:
             allow_unsigned=allow_unsigned,
         )
 
-    async def list(self) -> Sequence[SourceOverview]:
-        """Give every source, highest trust first."""
-        async with self._database.read() as connection:
-            return await _describe(connection, await list_sources(connection))
-
-    async def page(self, *, status: SourceStatus | None = None, limit: int, offset: int = 0) -> SourcePage:
-        """Give some of the sources, or of those in one state, highest trust first; it reads no more than it gives."""
-        async with self._database.read() as connection:
-            found = await list_sources(connection, status=status, limit=limit, offset=offset)
-            ids = [one.id for one in found]
-            described = await _describe(connection, found, *ids) if ids else []
-            return SourcePage(described, await count_sources(connection), await count_offered_plugins(connection))
-
     async def get(self, source_id: str) -> Source:
         """Give a source. Raises PfnError (``source_unknown``)."""
         return await require_source(self._database, source_id)
-
-    async def overview(self, source_id: str) -> SourceOverview:
-        """Give one source as lists show it. Raises PfnError (``source_unknown``)."""
-        source = await require_source(self._database, source_id)
-        async with self._database.read() as connection:
-            plugins = await count_plugins(connection, source_id)
-            subscribers = await count_subscribers(connection, source_id)
-            summaries = await summarize_verifications(connection, source_id)
-            health = await get_health(connection, source_id)
-        return SourceOverview(
-            source,
-            subscribers.get(source_id, 0),
-            plugins.get(source_id, 0),
-            summaries.get(source_id, _NO_VERIFICATIONS),
-            health.state if health else None,
-        )
-
-    async def report(self, source_id: str) -> SourceReport:
-        """Give everything about one source. Raises PfnError (``source_unknown``)."""
-        overview = await self.overview(source_id)
-        now = self._clock()
-        async with self._database.read() as connection:
-            return SourceReport(
-                overview=overview,
-                trust=await explain_trust(connection, overview.source, now),
-                health=await explain_health(connection, overview.source, now),
-                verifications=await list_verifications(connection, source_id, limit=_HISTORY),
-                syncs=await list_syncs(connection, source_id, limit=_HISTORY),
-                failures=await list_failures(connection, source_id, limit=_HISTORY),
-                schedule=await list_due(connection, subject=source_id),
-                trust_days=await list_trust_days(connection, source_id, int(now // DAY) - TRUST_DAYS + 1),
-                at=int(now),
-            )
 
     async def suspend(self, actor: str, source_id: str, reason: str) -> Source:
         """Stop offering and mirroring a source; nothing is deleted.
@@ -318,12 +218,6 @@ class SourceService:
             await add_activities(connection, [self._event(source, actor, details)])
         return after
 
-    async def evidence(self, source_id: str) -> Sequence[Evidence]:
-        """Give the evidence against a source. Raises PfnError (``source_unknown``)."""
-        await require_source(self._database, source_id)
-        async with self._database.read() as connection:
-            return await list_evidence(connection, source_id)
-
     async def remove(self, actor: str, source_id: str, *, purge: bool = False) -> Removal:
         """Remove a source: its plugins are offered no more, its subscriptions end.
 
@@ -404,21 +298,3 @@ def _refuse_existing(present: Source, wanted: Source) -> None:
             f"{present.id} was here before with the key {known}, and its releases are kept under it. "
             f"Add it with that key, or forget it for good first: pfn source remove {present.id} --purge",
         )
-
-
-async def _describe(connection: AsyncConnection, found: Sequence[Source], *ids: str) -> Sequence[SourceOverview]:
-    """Describe sources as lists show them; ``ids`` are theirs, or none where they are all there are."""
-    plugins = await count_plugins(connection, *ids)
-    subscribers = await count_subscribers(connection, *ids)
-    summaries = await summarize_verifications(connection, *ids)
-    health = await list_health(connection, *ids)
-    return [
-        SourceOverview(
-            source,
-            subscribers.get(source.id, 0),
-            plugins.get(source.id, 0),
-            summaries.get(source.id, _NO_VERIFICATIONS),
-            health[source.id].state if source.id in health else None,
-        )
-        for source in found
-    ]

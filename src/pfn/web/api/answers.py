@@ -13,7 +13,7 @@ from pfn.domain.sync import Sync
 from pfn.domain.trust import Trust
 from pfn.services.health import HealthReport, HealthSummary
 from pfn.services.release import Verdict
-from pfn.services.source import SourceOverview, SourceReport
+from pfn.services.source_report import SourceOverview, SourceReport
 from pfn.services.subscription import Preview, Subscribed
 
 Json = dict[str, object]

@@ -68,14 +68,14 @@ async def probe_source(body: ProbeSource, grant: Writer, node: Node) -> Json:
 async def list_sources(grant: Reader, node: Node) -> list[Json]:
     """List every source, highest trust first."""
     del grant
-    return [show_overview(overview) for overview in await node.sources.list()]
+    return [show_overview(overview) for overview in await node.source_reports.list()]
 
 
 @router.get("/source-status")
 async def source_status(grant: Reader, node: Node, source_id: SourceId) -> Json:
     """Tell a source's health, trust with its terms, verifications, syncs, failures, next retry and what it fills."""
     del grant
-    report = show_report(await node.sources.report(source_id))
+    report = show_report(await node.source_reports.report(source_id))
     quota = (await node.quotas.measure(source_id)).to_json()
     return {**report, "quota": quota, "state_digest": (await node.state.held(source_id)).digest}
 
@@ -84,7 +84,7 @@ async def source_status(grant: Reader, node: Node, source_id: SourceId) -> Json:
 async def verify_source(body: NameSource, grant: Verifier, node: Node) -> Json:
     """Make a source prove its key now: what was checked and, where it failed, why."""
     verification = await node.verifications.verify(body.sourceId, VerificationType.MANUAL, grant.key_id)
-    overview = await node.sources.overview(body.sourceId)
+    overview = await node.source_reports.overview(body.sourceId)
     held = verification.result is VerificationResult.SUCCESS
     return {
         "success": held,

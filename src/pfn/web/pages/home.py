@@ -21,7 +21,7 @@ async def show_home(request: Request, node: Node, viewer: Reading) -> Response:
     """Show the first page. Raises PfnError (``key_required``) where the catalogue is closed."""
     keep_hot(request.scope)
     page = await node.releases.list_plugins(PluginQuery(limit=_PLUGINS))
-    sources = await node.sources.page(limit=_SOURCES)
+    sources = await node.source_reports.page(limit=_SOURCES)
     return render(
         request,
         viewer,

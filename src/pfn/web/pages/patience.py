@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pfn.services.background import Background
 
-PATIENCE_S = 6.0
+PATIENCE_S = 10.0
 
 _T = TypeVar("_T")
 

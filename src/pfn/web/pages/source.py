@@ -38,7 +38,7 @@ _EXHIBITS = 2
 async def show_source(source_id: str, request: Request, node: Node, viewer: Reading) -> Response:
     """Show a source. Raises PfnError (``source_unknown``)."""
     keep_hot(request.scope)
-    report = await node.sources.report(source_id)
+    report = await node.source_reports.report(source_id)
     plugins = await node.releases.list_plugins(PluginQuery(source=source_id, sort=PluginSort.NAME, limit=_PLUGINS))
     subscriptions: list[Subscription] = []
     if viewer.grant and viewer.may(Scope.SOURCES_READ):
@@ -77,6 +77,6 @@ async def show_source(source_id: str, request: Request, node: Node, viewer: Read
 
 async def _lay_out(node: Services, source_id: str) -> tuple[Sequence[Exhibit], int]:
     """Give the newest evidence against a source, and how much there is in all."""
-    found = await node.sources.evidence(source_id)
+    found = await node.source_reports.evidence(source_id)
     # A catalogue may be megabytes long: unpacking two of them must not hold up everybody else.
     return await asyncio.to_thread(lambda: [exhibit(one) for one in found[:_EXHIBITS]]), len(found)

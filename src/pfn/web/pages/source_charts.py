@@ -2,7 +2,7 @@
 
 from pfn.domain.trust import DAY
 from pfn.services.health import HealthReport
-from pfn.services.source import TRUST_DAYS, SourceReport
+from pfn.services.source_report import TRUST_DAYS, SourceReport
 from pfn.web.pages.chart import Chart, Series, draw_lines, draw_strip
 from pfn.web.pages.language import gettext, number
 

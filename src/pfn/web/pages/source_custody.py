@@ -10,7 +10,7 @@ from pfn.domain.verification import VerificationResult
 from pfn.protocol.ed25519 import parse_public_key
 from pfn.protocol.errors import PfnError
 from pfn.services.access import require
-from pfn.services.source import SourceOverview
+from pfn.services.source_report import SourceOverview
 from pfn.web.access import Node, Tasks
 from pfn.web.links import source_path
 from pfn.web.pages.language import gettext
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 async def show_reset_custody(source_id: str, request: Request, node: Node, viewer: Seen) -> Response:
     """Ask for the key. Raises PfnError: ``key_required``, ``scope_missing``, ``source_unknown``."""
     require(require_viewer(viewer), Scope.SOURCES_WRITE)
-    overview = await node.sources.overview(source_id)
+    overview = await node.source_reports.overview(source_id)
     return _ask_key(request, viewer, overview)
 
 
@@ -37,7 +37,7 @@ async def reset_custody(source_id: str, request: Request, node: Node, tasks: Tas
 
     Raises PfnError: ``source_unknown``, ``wrong_state``.
     """
-    overview = await node.sources.overview(source_id)
+    overview = await node.source_reports.overview(source_id)
     given = form.text("public_key", longest=10_000)
     try:
         new = parse_public_key(given)

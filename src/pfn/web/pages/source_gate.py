@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 async def show_lift_gate(source_id: str, request: Request, node: Node, viewer: Seen) -> Response:
     """Ask. Raises PfnError: ``key_required``, ``scope_missing``, ``source_unknown``, ``wrong_state``."""
     require(require_viewer(viewer), Scope.SOURCES_WRITE)
-    report = await node.sources.report(source_id)
+    report = await node.source_reports.report(source_id)
     source = report.overview.source
     if not source.gates:
         raise PfnError(Code.WRONG_STATE, f"{source_id} has no gate to lift.")

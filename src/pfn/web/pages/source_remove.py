@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 async def show_remove_source(source_id: str, request: Request, node: Node, viewer: Seen) -> Response:
     """Ask. Raises PfnError: ``key_required``, ``scope_missing``, ``source_unknown``."""
     require(require_viewer(viewer), Scope.SOURCES_WRITE)
-    overview = await node.sources.overview(source_id)
+    overview = await node.source_reports.overview(source_id)
     return render(request, viewer, "source_remove.html", overview=overview, source=overview.source)
 
 

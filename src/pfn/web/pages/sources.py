@@ -27,7 +27,7 @@ async def show_sources(
 ) -> Response:
     """Show a page of sources. Raises PfnError (``key_required``) where the catalogue is closed."""
     keep_hot(request.scope)
-    found = await node.sources.page(status=status, limit=_PAGE, offset=(page - 1) * _PAGE)
+    found = await node.source_reports.page(status=status, limit=_PAGE, offset=(page - 1) * _PAGE)
     states = found.states
     count = sum(states.values()) if status is None else states.get(status, 0)
     return render(

@@ -186,7 +186,7 @@ async def _show(
 
 async def _name_sources(node: Services) -> list[str]:
     """Give the sources one can subscribe to, as many as a list to choose from can hold."""
-    verified = [one.source.id for one in await node.sources.list() if one.source.status is SourceStatus.VERIFIED]
+    verified = [one.source.id for one in await node.source_reports.list() if one.source.status is SourceStatus.VERIFIED]
     return sorted(verified[:_NAMED])
 
 

@@ -62,7 +62,7 @@ async def show_end_subscription(
     """Ask. Raises PfnError: ``key_required``, ``scope_missing``, ``subscription_unknown``."""
     grant = require_viewer(viewer)
     found = await node.subscriptions.get(grant, subscription_id)
-    overview = await node.sources.overview(found.source_id)
+    overview = await node.source_reports.overview(found.source_id)
     return render(
         request,
         viewer,
