@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from starlette.types import Message, Scope, Send
 
+from pfn.services.clock import Clock
 from pfn.web.bucket import Buckets
 from pfn.web.forwarded import REQUEST_ID, TrustedProxies, network_of, see_through
 from pfn.web.limit import name_share
@@ -54,7 +55,7 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer, the headers as they go out but for those of one request, and until when it may be given.
+    """An answer, the headers as they go out but for those of one request, and when it was made, in Unix seconds.
 
     Without a ``body`` it is known only that what has this ``etag`` is unchanged.
     """
@@ -65,7 +66,7 @@ class _Kept:
     etag: str | None
     body: bytes | None
     changes: int
-    until: float
+    made: float
 
     @property
     def size(self) -> int:
@@ -81,8 +82,9 @@ def keep_hot(scope: Scope, again: Again | None = None) -> None:
 class HotAnswers:
     """The answers of one application; ``changes`` tells whether the rows are what they were."""
 
-    def __init__(self, *, metrics: HttpMetrics, limit: Buckets, proxies: TrustedProxies) -> None:
+    def __init__(self, clock: Clock, *, metrics: HttpMetrics, limit: Buckets, proxies: TrustedProxies) -> None:
         self.changes: Changes = _unknown
+        self._clock = clock
         self._metrics = metrics
         self._limit = limit
         self._proxies = proxies
@@ -99,7 +101,7 @@ class HotAnswers:
         kept = self._kept.get(key)
         if kept is None:
             return False
-        if kept.changes != self.changes() or kept.until < time.monotonic():
+        if kept.changes != self.changes() or not kept.made <= self._clock() <= kept.made + _LONGEST_S:
             self._drop(key)
             return False
         given = _find(scope, b"if-none-match")
@@ -162,7 +164,7 @@ class HotAnswers:
         common = [pair for pair in lowered if pair[0] not in _ANEW]
         unchanged = [pair for pair in common if pair[0] not in _OF_BODIES]
         etag = named.get(b"etag", b"").decode("latin-1") or None
-        kept = _Kept(mark, common, unchanged, etag, body, changes, time.monotonic() + _LONGEST_S)
+        kept = _Kept(mark, common, unchanged, etag, body, changes, self._clock())
         self._kept[key] = kept
         self._left -= kept.size
         while self._left < 0:

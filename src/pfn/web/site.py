@@ -95,7 +95,7 @@ def build_site(
     metrics = HttpMetrics()
     of_addresses, of_keys = Buckets(clock, limits.address), Buckets(clock, limits.key)
     site = Site(
-        HotAnswers(metrics=metrics, limit=of_addresses, proxies=proxies),
+        HotAnswers(clock, metrics=metrics, limit=of_addresses, proxies=proxies),
         title="Plugin Federation Network",
         description=DESCRIPTION,
         version=__version__,

@@ -9,11 +9,10 @@ from tests.web.pages.browser import Browser
 from pfn.testing.publisher import FakePublisher
 
 
-async def publish(operator: Browser, api: Api, publisher: FakePublisher) -> str:
+async def publish(api: Api, publisher: FakePublisher) -> str:
     source_id = await api.add(publisher)
-    here = f"/sources/{source_id}"
-    page = await operator.submit(await operator.open(here), f"{here}/subscribe")
-    assert "Synced" in page.text
+    answer = await api.post("subscribe", sourceId=source_id)
+    assert answer.json()["syncResult"]["success"] is True
     return source_id
 
 
@@ -26,10 +25,10 @@ async def test_the_first_page_says_what_the_node_is(stranger: Browser, node: Run
 
 
 async def test_a_new_plugin_is_on_the_first_page_with_a_download_that_works(
-    operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api
+    stranger: Browser, publisher: FakePublisher, api: Api
 ) -> None:
     content = publisher.add_plugin("quiet-clock", "1.2.3", name="Quiet Clock", description="Tells the time.")
-    source_id = await publish(operator, api, publisher)
+    source_id = await publish(api, publisher)
     page = await stranger.open("/")
     for said in ("Quiet Clock", "1.2.3", "Tells the time.", source_id, "Name and version signed, not the bytes"):
         assert said in page.text
@@ -79,10 +78,10 @@ async def test_warnings_are_shown_to_the_operator_alone(
 
 
 async def test_a_plugin_shows_every_version_with_its_digests(
-    operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api
+    stranger: Browser, publisher: FakePublisher, api: Api
 ) -> None:
     publisher.add_plugin("kept", "1.0.0", tags=("one", "two"))
-    source_id = await publish(operator, api, publisher)
+    source_id = await publish(api, publisher)
     publisher.add_plugin("kept", "1.10.0", tags=("one", "two"))
     await api.sync(source_id)
     page = await stranger.open(f"/plugins/{source_id}/kept")
@@ -97,10 +96,10 @@ async def test_a_plugin_shows_every_version_with_its_digests(
 
 
 async def test_verify_looks_at_the_bytes_again(
-    operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api, node: RunningNode
+    stranger: Browser, publisher: FakePublisher, api: Api, node: RunningNode
 ) -> None:
     publisher.add_plugin("sealed", "1.0.0")
-    source_id = await publish(operator, api, publisher)
+    source_id = await publish(api, publisher)
     path = f"/plugins/{source_id}/sealed/verify"
     assert "Everything holds" in (await stranger.open(path)).text
     digest = (await api.get("plugins", source=source_id))["plugins"][0]["versions"][0]["sha256"]
@@ -122,7 +121,7 @@ async def test_hostile_text_is_shown_and_never_obeyed(
     operator: Browser, stranger: Browser, publisher: FakePublisher, api: Api
 ) -> None:
     publisher.add_plugin("trap", "6.6.6", name=f"{HOSTILE} \u202egnp.exe", description=HOSTILE, tags=(HOSTILE,))
-    source_id = await publish(operator, api, publisher)
+    source_id = await publish(api, publisher)
     paths = [
         "/plugins?q=trap",
         f"/plugins/{source_id}/trap",
