@@ -1,6 +1,8 @@
 """Update checks: what a site says is read, and what it gets it survives."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,19 +10,23 @@ from hypothesis import strategies as st
 
 from pfn.wordpress.update_check import (
     Installed,
+    Item,
     Offered,
-    answer_plugins,
-    answer_themes,
     is_ours,
     read_plugins,
     read_themes,
+    write_answer,
+    write_plugin,
+    write_theme,
 )
 
-OFFER = Offered("hello/hello.php", "hello", "2.0", "https://node.example/p/hello", "https://node.example/dl/hello.zip")
+HELLO = "hello/hello.php"
+OFFER = Offered("hello", "2.0", "https://node.example/p/hello", "https://node.example/dl/hello.zip")
 
 
-def sent(**plugins: object) -> str:
-    return json.dumps({"plugins": plugins, "active": []})
+def answer(kind: str, installed: tuple[Installed, ...], items: Mapping[str, Item]) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(write_answer(kind, installed, items))
+    return body
 
 
 def test_plugins_are_read_with_what_decides() -> None:
@@ -49,7 +55,7 @@ def test_plugins_are_read_with_what_decides() -> None:
 )
 def test_what_cannot_be_read_is_nothing_installed(text: str | None) -> None:
     assert read_plugins(text) == ()
-    assert answer_plugins((), {}) == {"plugins": {}, "no_update": {}, "translations": []}
+    assert answer("plugin", (), {}) == {"plugins": {}, "no_update": {}, "translations": []}
 
 
 @given(st.text())
@@ -63,19 +69,17 @@ def test_no_text_makes_it_fall(text: str) -> None:
     [("1.0", "plugins"), ("2.0-beta", "plugins"), ("2.0", "no_update"), ("2.0.1", "no_update"), ("", "plugins")],
 )
 def test_an_update_is_what_php_calls_newer(version: str, where: str) -> None:
-    installed = [Installed("hello/hello.php", "hello", version, "")]
-    body = answer_plugins(installed, {"hello/hello.php": OFFER})
+    body = answer("plugin", (Installed(HELLO, "hello", version, ""),), {HELLO: write_plugin(OFFER)})
     other = {"plugins": "no_update", "no_update": "plugins"}[where]
     assert body[other] == {}
-    item = body[where]["hello/hello.php"]  # type: ignore[index]
+    item = body[where][HELLO]
     assert item["new_version"] == "2.0"
     assert item["package"] == OFFER.package
 
 
 def test_only_what_was_asked_is_answered_and_nothing_updates_by_itself() -> None:
-    installed = [Installed("hello/hello.php", "hello", "1.0", "")]
-    offers = {"hello/hello.php": OFFER, "other/other.php": OFFER}
-    text = json.dumps(answer_plugins(installed, offers))
+    item = write_plugin(OFFER)
+    text = write_answer("plugin", [Installed(HELLO, "hello", "1.0", "")], {HELLO: item, "other/other.php": item})
     assert "other/other.php" not in text
     assert "autoupdate" not in text
 
@@ -104,8 +108,8 @@ def test_themes_have_their_own_shape() -> None:
     text = json.dumps({"active": "sky", "themes": {"sky": {"Name": "Sky", "Version": "1.0"}, "Bad Name": {}}})
     installed = read_themes(text)
     assert [one.key for one in installed] == ["sky"]
-    offer = Offered("sky", "sky", "1.1", "https://node.example/t/sky", "https://node.example/dl/sky.zip")
-    body = answer_themes(installed, {"sky": offer})
+    offer = Offered("sky", "1.1", "https://node.example/t/sky", "https://node.example/dl/sky.zip")
+    body = answer("theme", installed, {"sky": write_theme(offer)})
     assert body["themes"] == {
         "sky": {
             "theme": "sky",
@@ -118,3 +122,50 @@ def test_themes_have_their_own_shape() -> None:
     }
     assert body["no_update"] == {}
     assert body["translations"] == []
+
+
+def test_a_plugin_has_its_whole_shape() -> None:
+    offer = Offered(
+        slug="hello",
+        version="2.0",
+        page="https://node.example/p/hello",
+        package="https://node.example/dl/hello.zip",
+        requires="5.9",
+        tested="6.1",
+        requires_php="7.4",
+        requires_plugins=("first", "second"),
+        upgrade_notice='Say "hallo" to Ærø\\\n</script>',
+        icons={"default": "https://node.example/mark.svg"},
+    )
+    body = answer("plugin", (Installed(HELLO, "hello", "1.0", ""),), {HELLO: write_plugin(offer)})
+    assert body["plugins"] == {
+        HELLO: {
+            "id": offer.page,
+            "slug": "hello",
+            "plugin": HELLO,
+            "new_version": "2.0",
+            "url": offer.page,
+            "package": offer.package,
+            "icons": offer.icons,
+            "banners": {},
+            "banners_rtl": {},
+            "requires": "5.9",
+            "tested": "6.1",
+            "requires_php": "7.4",
+            "requires_plugins": ["first", "second"],
+            "upgrade_notice": offer.upgrade_notice,
+        }
+    }
+
+
+@given(st.dictionaries(st.text() | st.just("a/\ud800.php"), st.sampled_from(["1.0", "2.0", "3.0"])))
+def test_whatever_a_site_calls_its_files_comes_back(versions: Mapping[str, str]) -> None:
+    installed = tuple(Installed(key, "hello", version, "") for key, version in versions.items())
+    item = write_plugin(OFFER)
+    text = write_answer("plugin", installed, dict.fromkeys(versions, item))
+    body = json.loads(text.encode("ascii"))
+    assert list(body) == ["plugins", "no_update", "translations"]
+    assert {key: found["plugin"] for key, found in (body["plugins"] | body["no_update"]).items()} == {
+        key: key for key in versions
+    }
+    assert set(body["plugins"]) == {key for key, version in versions.items() if version == "1.0"}

@@ -55,9 +55,11 @@ class UpdateCheckService:
             if file != offered.offer.main_file:
                 return False
         uri = installed.update_uri
+        if not uri:
+            return True
         if not is_ours(uri, {self._host, _host(offered.instance_url)}):
             return False
-        return not uri or _host(uri) != self._host or _names(uri) <= {offered.source_id}
+        return _host(uri) != self._host or _names(uri) <= {offered.source_id}
 
 
 def _host(url: str) -> str:

@@ -11,6 +11,7 @@ PHP does. A request that cannot be read is one that has nothing installed: the s
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quote
 from urllib.parse import urlsplit
 
 from pfn.wordpress.slug import is_slug
@@ -41,7 +42,6 @@ class Offered:
     ``page`` and ``package`` are absolute URLs; an empty ``package`` makes the site say that it cannot update by itself.
     """
 
-    key: str
     slug: str
     version: str
     page: str
@@ -52,6 +52,17 @@ class Offered:
     requires_plugins: tuple[str, ...] = ()
     upgrade_notice: str = ""
     icons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What answers say of something offered, written out, as the members of a JSON object.
+
+    All of them but what a site calls it, so that it is the same for every site.
+    """
+
+    version: str
+    members: str
 
 
 def read_plugins(text: str | None) -> tuple[Installed, ...]:
@@ -91,40 +102,11 @@ def is_ours(update_uri: str, hosts: Iterable[str]) -> bool:
     return host is not None and host.lower() in {one.lower() for one in hosts}
 
 
-def answer_plugins(installed: Iterable[Installed], offered: Mapping[str, Offered]) -> dict[str, object]:
-    """Make the body for plugins; ``offered`` is keyed as ``installed``."""
-    newer: dict[str, object] = {}
-    same: dict[str, object] = {}
-    for one in installed:
-        offer = offered.get(one.key)
-        if offer is not None:
-            (newer if is_newer(offer.version, one.version) else same)[one.key] = _plugin_item(offer)
-    return {"plugins": newer, "no_update": same, "translations": []}
-
-
-def answer_themes(installed: Iterable[Installed], offered: Mapping[str, Offered]) -> dict[str, object]:
-    """Make the body for themes."""
-    newer: dict[str, object] = {}
-    same: dict[str, object] = {}
-    for one in installed:
-        offer = offered.get(one.key)
-        if offer is not None:
-            (newer if is_newer(offer.version, one.version) else same)[one.key] = {
-                "theme": offer.slug,
-                "new_version": offer.version,
-                "url": offer.page,
-                "package": offer.package,
-                "requires": offer.requires or None,
-                "requires_php": offer.requires_php or None,
-            }
-    return {"themes": newer, "no_update": same, "translations": []}
-
-
-def _plugin_item(offer: Offered) -> dict[str, object]:
-    item: dict[str, object] = {
+def write_plugin(offer: Offered) -> Item:
+    """Write what is said of a plugin."""
+    members: dict[str, object] = {
         "id": offer.page,
         "slug": offer.slug,
-        "plugin": offer.key,
         "new_version": offer.version,
         "url": offer.page,
         "package": offer.package,
@@ -137,8 +119,37 @@ def _plugin_item(offer: Offered) -> dict[str, object]:
         "requires_plugins": list(offer.requires_plugins),
     }
     if offer.upgrade_notice:
-        item["upgrade_notice"] = offer.upgrade_notice
-    return item
+        members["upgrade_notice"] = offer.upgrade_notice
+    return _write(offer, members)
+
+
+def write_theme(offer: Offered) -> Item:
+    """Write what is said of a theme."""
+    members = {
+        "new_version": offer.version,
+        "url": offer.page,
+        "package": offer.package,
+        "requires": offer.requires or None,
+        "requires_php": offer.requires_php or None,
+    }
+    return _write(offer, members)
+
+
+def write_answer(kind: str, installed: Iterable[Installed], items: Mapping[str, Item]) -> str:
+    """Write the body, JSON in ASCII; ``items`` is keyed as ``installed``, ``kind`` is ``plugin`` or ``theme``."""
+    newer: list[str] = []
+    same: list[str] = []
+    for one in installed:
+        item = items.get(one.key)
+        if item is not None:
+            key = quote(one.key)
+            chosen = newer if is_newer(item.version, one.version) else same
+            chosen.append(f'{key}:{{"{kind}":{key},{item.members}}}')
+    return f'{{"{kind}s":{{{",".join(newer)}}},"no_update":{{{",".join(same)}}},"translations":[]}}'
+
+
+def _write(offer: Offered, members: Mapping[str, object]) -> Item:
+    return Item(offer.version, json.dumps(members, separators=(",", ":"))[1:-1])
 
 
 def _installed(key: str, slug: str, header: Mapping[str, object], *, active: bool) -> Installed:

@@ -57,11 +57,10 @@ def make_details(entry: Entry, usage: Usage, address: str) -> Details:
     )
 
 
-def make_update(key: str, offered: Offered, address: str) -> Update:
-    """Make what an update check says of one thing that is installed."""
+def make_update(offered: Offered, address: str) -> Update:
+    """Make what an update check says of one thing that is offered."""
     offer = offered.offer
     return Update(
-        key=key,
         slug=offered.slug,
         version=offered.version,
         page=address + plugin_path(offered.source_id, offered.slug),

@@ -8,8 +8,10 @@ A site that says who it is counts as one that runs what it has active; only sums
 """
 
 import asyncio
+import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote_plus
 
@@ -23,36 +25,38 @@ from pfn.web.wordpress.cards import make_update
 from pfn.web.wordpress.paths import spell
 from pfn.wordpress.update_check import (
     Installed,
-    answer_plugins,
-    answer_themes,
+    Item,
     read_plugins,
     read_themes,
+    write_answer,
+    write_plugin,
+    write_theme,
 )
-from pfn.wordpress.update_check import Offered as Update
 
 router = APIRouter(include_in_schema=False)
 
 Read: TypeAlias = Callable[[str | None], tuple[Installed, ...]]
-Answer: TypeAlias = Callable[[Sequence[Installed], Mapping[str, Update]], dict[str, object]]
 
 _HEADERS = {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
 _MOST_FIELDS = 100
-# As PHP spells what JSON is mostly made of, the most frequent first.
-_SIGNS = [(f"%{ord(sign):02X}".encode(), sign.encode()) for sign in '":,/{}[]\\']
+# A form's escapes are those of quoted-printable text under another sign, which the library reads at once.
+_AS_QUOTED_PRINTABLE = bytes.maketrans(b"%+", b"= ")
 # What takes a while to read is read off the event loop.
 _LARGE = 128 * 1024
+# A few kilobytes each.
+_MOST_WRITTEN = 8_192
 # Core's name for itself: its version, then the address of the site.
 _SITE = re.compile(r"WordPress/[^;]{1,40}; (https?://\S{1,400})")
 
 
 async def check_plugins(request: Request, node: Node) -> Response:
     """Answer for a site's plugins."""
-    return await _answer(request, node, PLUGIN, read_plugins, answer_plugins)
+    return await _answer(request, node, PLUGIN, read_plugins)
 
 
 async def check_themes(request: Request, node: Node) -> Response:
     """Answer for a site's themes."""
-    return await _answer(request, node, THEME, read_themes, answer_themes)
+    return await _answer(request, node, THEME, read_themes)
 
 
 async def list_translations(of: str) -> Response:
@@ -70,7 +74,7 @@ for _path, _endpoint in (
         router.add_api_route(_spelling, _endpoint, methods=["POST"])
 
 
-async def _answer(request: Request, node: Services, kind: str, read: Read, answer: Answer) -> Response:
+async def _answer(request: Request, node: Services, kind: str, read: Read) -> Response:
     body = await request.body()
     if len(body) > _LARGE:
         installed = await asyncio.to_thread(_read, body, kind, read)
@@ -78,8 +82,15 @@ async def _answer(request: Request, node: Services, kind: str, read: Read, answe
         installed = _read(body, kind, read)
     offers = await node.update_checks.find_offers(kind, installed)
     _count(request, node, installed, offers)
-    updates = {key: make_update(key, offered, node.address) for key, offered in offers.items()}
-    return JSONResponse(answer(installed, updates), headers=_HEADERS)
+    items = {key: _write(offered, node.address) for key, offered in offers.items()}
+    answer = write_answer(kind, installed, items).encode("ascii")
+    return Response(answer, media_type="application/json", headers=_HEADERS)
+
+
+@lru_cache(_MOST_WRITTEN)  # nothing but its arguments decides, so what is kept is never out of date
+def _write(offered: Offered, address: str) -> Item:
+    write = write_theme if offered.kind == THEME else write_plugin
+    return write(make_update(offered, address))
 
 
 def _read(body: bytes, kind: str, read: Read) -> tuple[Installed, ...]:
@@ -99,13 +110,14 @@ def _read_field(body: bytes, name: str) -> str | None:
 
 
 def _unquote(value: bytes) -> str:
-    """Decode a value of a form. JSON is signs for the most part, and these are decoded many at a time.
-
-    None of them can become a part of another escape: those are of digits and letters alone.
-    """
-    for escape, sign in _SIGNS:
-        value = value.replace(escape, sign)
-    return unquote_plus(value.decode("ascii"))
+    """Decode a value of a form, as ``unquote_plus`` does in ten times the time."""
+    escaped = value.replace(b"=", b"%3D")
+    decoded = binascii.a2b_qp(escaped.translate(_AS_QUOTED_PRINTABLE))
+    # An escape is two signs longer than what it stands for. Where something was none, and at the ends of lines, the two
+    # spellings differ.
+    if len(decoded) != len(escaped) - 2 * escaped.count(b"%") or b"\n" in value or b"\r" in value:
+        return unquote_plus(value.decode("ascii"))
+    return decoded.decode("utf-8", "replace")
 
 
 def _count(request: Request, node: Services, installed: Sequence[Installed], offers: Mapping[str, Offered]) -> None:
