@@ -51,11 +51,56 @@ def test_plugins_are_read_with_what_decides() -> None:
         '{"plugins": {"hello/deep/hello.php": {"Version": "1.0"}}}',
         '{"plugins": {"../hello.php": {"Version": "1.0"}}}',
         "[" * 100_000,
+        '{"plugins": {"hello/hello.php": {"Version": "1.0"}}} x',
+        '{"plugins": {"hello/hello.php": {"Version": "\\ud800"}}}',
+        '{"plugins": {"hello/hello.php": {"Name": "a\x01b"}}}',
+        '{"plugins": {"hello/hello.php": {"Name": ' + "[" * 300 + "]" * 300 + "}}}",
     ],
 )
 def test_what_cannot_be_read_is_nothing_installed(text: str | None) -> None:
     assert read_plugins(text) == ()
     assert answer("plugin", (), {}) == {"plugins": {}, "no_update": {}, "translations": []}
+
+
+def members(names: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Give objects as text, some with several members of one name."""
+    pairs = st.lists(st.tuples(names.map(json.dumps), values).map(":".join), max_size=5)
+    return pairs.map(",".join).map("{{{}}}".format)
+
+
+VALUES = st.sampled_from([None, True, 7, 1.5, float("nan"), "", "1.0", "é" * 70, [], {}, [None, HELLO], HELLO]).map(
+    json.dumps
+)
+HEADERS = members(st.sampled_from(["Version", "UpdateURI", "Name"]), VALUES) | VALUES
+ENTRIES = members(st.sampled_from([HELLO, "b/b.php", "c.php", "a/x/y.php", "d/é.php", "sky"]), HEADERS) | VALUES
+
+
+@given(members(st.sampled_from(["plugins", "themes", "active", "more"]), ENTRIES) | VALUES)
+def test_a_site_is_read_as_any_reader_of_json_would(text: str) -> None:
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        document = {}
+
+    def find(name: str) -> list[tuple[str, dict[str, object]]]:
+        entries = document.get(name)
+        found = entries.items() if isinstance(entries, dict) else ()
+        return [(key, header) for key, header in found if isinstance(header, dict)]
+
+    def take(header: dict[str, object], name: str) -> str:
+        value = header.get(name)
+        return value if isinstance(value, str) else ""
+
+    active = document.get("active")
+    assert [(one.key, one.version, one.update_uri, one.active) for one in read_plugins(text)] == [
+        (key, take(header, "Version")[:64], take(header, "UpdateURI"), not isinstance(active, list) or key in active)
+        for key, header in find("plugins")
+        if key in {HELLO, "b/b.php", "d/é.php"}
+    ]
+    assert [(one.key, one.version, one.update_uri, one.active) for one in read_themes(text)] == [
+        (key, take(header, "Version")[:64], take(header, "UpdateURI"), active is None or key == active)
+        for key, header in find("themes")
+        if key == "sky"
+    ]
 
 
 @given(st.text())
