@@ -137,7 +137,8 @@ def build_site(
     )
     # Routes are tried one after the other: first what is asked for the most, and pages last, for a plugin's page takes
     # any two words after /plugins/.
-    for router in (download.router, update_check.router, info.router, *apis[1:]):
+    site.router.routes.extend(update_check.ROUTES)
+    for router in (download.router, info.router, *apis[1:]):
         site.include_router(router)
     site.include_router(docs.make_router(apis))
     site_pages.mount(site)

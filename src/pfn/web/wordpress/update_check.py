@@ -15,12 +15,13 @@ from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote_plus
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from pfn.domain.offer import PLUGIN, THEME, Offered
 from pfn.services.node import Services
-from pfn.web.access import Node
+from pfn.web.access import get_services
+from pfn.web.straight_route import StraightRoute
 from pfn.web.wordpress.cards import make_update
 from pfn.web.wordpress.paths import spell
 from pfn.wordpress.update_check import (
@@ -32,8 +33,6 @@ from pfn.wordpress.update_check import (
     write_plugin,
     write_theme,
 )
-
-router = APIRouter(include_in_schema=False)
 
 Read: TypeAlias = Callable[[str | None], tuple[Installed, ...]]
 
@@ -49,32 +48,35 @@ _MOST_WRITTEN = 8_192
 _SITE = re.compile(r"WordPress/[^;]{1,40}; (https?://\S{1,400})")
 
 
-async def check_plugins(request: Request, node: Node) -> Response:
+async def check_plugins(request: Request) -> Response:
     """Answer for a site's plugins."""
-    return await _answer(request, node, PLUGIN, read_plugins)
+    return await _answer(request, PLUGIN, read_plugins)
 
 
-async def check_themes(request: Request, node: Node) -> Response:
+async def check_themes(request: Request) -> Response:
     """Answer for a site's themes."""
-    return await _answer(request, node, THEME, read_themes)
+    return await _answer(request, THEME, read_themes)
 
 
-async def list_translations(of: str) -> Response:
+async def list_translations(request: Request) -> Response:
     """Say that there are none: a node has no language packs."""
-    del of
+    del request
     return JSONResponse({"translations": []}, headers=_HEADERS)
 
 
-for _path, _endpoint in (
-    ("/plugins/update-check/1.1", check_plugins),
-    ("/themes/update-check/1.1", check_themes),
-    ("/translations/{of}/1.0", list_translations),
-):
-    for _spelling in spell(_path):
-        router.add_api_route(_spelling, _endpoint, methods=["POST"])
+ROUTES = [
+    StraightRoute(spelling, endpoint, methods=["POST"])
+    for path, endpoint in (
+        ("/plugins/update-check/1.1", check_plugins),
+        ("/themes/update-check/1.1", check_themes),
+        ("/translations/{of}/1.0", list_translations),
+    )
+    for spelling in spell(path)
+]
 
 
-async def _answer(request: Request, node: Services, kind: str, read: Read) -> Response:
+async def _answer(request: Request, kind: str, read: Read) -> Response:
+    node = get_services(request)
     body = await request.body()
     if len(body) > _LARGE:
         installed = await asyncio.to_thread(_read, body, kind, read)
