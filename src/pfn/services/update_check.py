@@ -7,10 +7,10 @@ this node or the holder's instance, and if it names a source of this node, the h
 another than the one the site has is another plugin.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence, Set
 from urllib.parse import unquote, urlsplit
 
-from pfn.domain.offer import PLUGIN, Offered
+from pfn.domain.offer import PLUGIN, THEME, Offered
 from pfn.storage.database import Database
 from pfn.storage.offer import find_offered
 from pfn.wordpress.update_check import Installed, is_ours
@@ -24,7 +24,7 @@ class UpdateCheckService:
     def __init__(self, database: Database, address: str) -> None:
         self._database = database
         self._host = _host(address)
-        self._found: dict[tuple[str, str], Offered | None] = {}
+        self._found: dict[str, dict[str, Offered | None]] = {PLUGIN: {}, THEME: {}}
         self._found_at: int | None = None
 
     async def find_offers(self, kind: str, installed: Sequence[Installed]) -> dict[str, Offered]:
@@ -33,21 +33,23 @@ class UpdateCheckService:
             return {}
         found = await self._find(kind, {one.slug for one in installed})
         return {
-            one.key: found[one.slug] for one in installed if one.slug in found and self._speaks(found[one.slug], one)
+            one.key: offered
+            for one in installed
+            if (offered := found[one.slug]) is not None and self._speaks(offered, one)
         }
 
-    async def _find(self, kind: str, slugs: Collection[str]) -> dict[str, Offered]:
-        """Find what is offered; what was found stays known for as long as nothing was written to the rows."""
+    async def _find(self, kind: str, slugs: Set[str]) -> Mapping[str, Offered | None]:
+        """Find what is offered, by slug; what was found stays known while nothing was written to the rows."""
         changes = self._database.changes()
-        if changes is None or changes != self._found_at or len(self._found) > _MOST_FOUND:
-            self._found, self._found_at = {}, changes
-        found = self._found
-        missing = [slug for slug in slugs if (kind, slug) not in found]
+        if changes is None or changes != self._found_at or sum(map(len, self._found.values())) > _MOST_FOUND:
+            self._found, self._found_at = {PLUGIN: {}, THEME: {}}, changes
+        found = self._found[kind]
+        missing = slugs - found.keys()
         if missing:
             async with self._database.read() as connection:
                 fresh = await find_offered(connection, missing, kind)
-            found |= {(kind, slug): fresh.get(slug) for slug in missing}
-        return {slug: offered for slug in slugs if (offered := found[kind, slug]) is not None}
+            found |= {slug: fresh.get(slug) for slug in missing}
+        return found
 
     def _speaks(self, offered: Offered, installed: Installed) -> bool:
         if offered.kind == PLUGIN and offered.offer.main_file:

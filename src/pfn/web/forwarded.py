@@ -7,6 +7,7 @@ further left, anybody may have made up. What cannot be read ends the search at t
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 REQUEST_ID = "x-request-id"
 _FOR, _PROTO = "x-forwarded-for", "x-forwarded-proto"
 _CUSTOMER_BITS = 64
+_MOST_KNOWN = 4_096
 
 
 class TrustedProxies:
@@ -52,6 +54,7 @@ def read_address(text: str) -> IPv4Address | IPv6Address | None:
     return mapped or address
 
 
+@lru_cache(_MOST_KNOWN)  # behind a proxy it is the same few all day
 def network_of(host: str) -> str:
     """Give what an address is counted as: an IPv6 customer has a whole /64 to ask from."""
     address = read_address(host)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quote
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field, OnErrorOmit, TypeAdapter
@@ -30,7 +30,7 @@ class _Header(TypedDict, total=False):
     UpdateURI: OnErrorOmit[str]
 
 
-# Left out only when all is read: of two members of one name the last is meant, as PHP has it.
+# What is no object is passed over only when all is read: of two members of one name the last is meant, as PHP has it.
 _Entry: TypeAlias = Annotated[_Header | object, Field(union_mode="left_to_right")]
 
 
@@ -46,8 +46,7 @@ class _Sent(TypedDict, total=False):
 _SENT = TypeAdapter(_Sent)
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):  # made for everything a site has, in a third of a dataclass's time
     """Something a site has: of a plugin ``key`` is ``folder/file.php``, of a theme its folder.
 
     It is ``active`` unless the site says otherwise.

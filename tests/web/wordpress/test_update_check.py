@@ -135,6 +135,49 @@ async def test_a_yanked_release_is_not_offered_and_nobody_is_sent_back(
     assert await check_plugins(node, {HELLO: plugin_header("1.0")}) == EMPTY
 
 
+async def test_what_was_said_a_moment_ago_is_not_said_again_once_it_changed(
+    node: ServedNode, alice: FakePublisherV2
+) -> None:
+    async def ask() -> tuple[str, str, str] | None:
+        # Both lists, twice, so that what is kept of an answer is there to be given wrongly.
+        said = []
+        for _ in range(2):
+            older = (await check_plugins(node, {HELLO: plugin_header("0.1")}))["plugins"].get(HELLO)
+            newer = (await check_plugins(node, {HELLO: plugin_header("99")}))["no_update"].get(HELLO)
+            assert older == newer
+            said.append(older and (older["new_version"], older["tested"], older["package"]))
+        assert said[0] == said[1]
+        return said[0]
+
+    def package(publisher: FakePublisher, version: str) -> str:
+        return f"{node.url}/dl/{name_of(publisher)}/hello/hello.{version}.zip"
+
+    services, source = node.services, name_of(alice)
+    assert await ask() == ("1.2", "6.1", package(alice, "1.2"))
+    readme = b"=== Hello ===\nTested up to: 6.9\nStable tag: 1.3\n\nSays hello.\n"
+    alice.add_plugin("hello", "1.3", files={"readme.txt": readme})
+    await sync(node, source)
+    assert await ask() == ("1.3", "6.9", package(alice, "1.3"))
+    alice.yank("hello", "1.3")
+    await sync(node, source)
+    assert await ask() == ("1.2", "6.1", package(alice, "1.2"))
+    await services.sources.suspend("test", source, "looking into it")
+    assert await ask() is None
+    await services.sources.resume("test", source)
+    assert await ask() == ("1.2", "6.1", package(alice, "1.2"))
+    async with FakePublisherV2("bob", now=int(node.clock.now)) as bob:
+        bob.add_plugin("hello", "1.2")
+        other = await follow(node, bob)
+        await services.slugs.pin("test", "hello", other)
+        assert await ask() == ("1.2", "6.1", package(bob, "1.2"))
+        await services.sources.remove("test", other)
+        assert await ask() is None
+        await services.slugs.pin("test", "hello", source)
+        assert await ask() == ("1.2", "6.1", package(alice, "1.2"))
+    await services.sources.remove("test", source)
+    assert await ask() is None
+
+
 async def test_themes_have_their_own_answer_and_are_no_plugins(node: ServedNode) -> None:
     async with FakePublisher("ann") as ann:
         ann.add_plugin("sky", "1.1", content=theme_zip("sky", "1.1"))

@@ -101,10 +101,11 @@ def _read(body: bytes, kind: str, read: Read) -> tuple[Installed, ...]:
 
 def _read_field(body: bytes, name: str) -> str | None:
     """Read one field of a form, the last of its name; None where there is none, or it is no form."""
-    if not body.isascii() or body.count(b"&") >= _MOST_FIELDS:
+    fields = body.split(b"&", _MOST_FIELDS)
+    if not body.isascii() or len(fields) > _MOST_FIELDS:
         return None
     found = None
-    for field in body.split(b"&"):
+    for field in fields:
         key, _, value = field.partition(b"=")
         if value and unquote_plus(key.decode("ascii")) == name:
             found = value
