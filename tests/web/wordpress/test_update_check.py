@@ -227,6 +227,18 @@ async def test_a_body_without_end_is_refused_with_a_status_that_core_ignores(nod
     assert answer.status_code == 413
 
 
+async def test_it_is_limited_and_counted_as_every_request(tmp_path: Path) -> None:
+    path = "/plugins/update-check/1.1/"
+    async with serve_node(tmp_path / "node", clock=Time(), address_limit=2, open_metrics=True) as node:
+        answers = [await node.http.post(path, headers={"Authorization": ""}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        for answer in answers:
+            assert {"ratelimit", "x-request-id", "content-security-policy"} <= answer.headers.keys()
+        node.clock.now += 120
+        counted = f'pfn_http_requests_total{{method="POST",route="{path}",status="200"}} 2.0'
+        assert counted in (await node.http.get("/metrics")).text
+
+
 async def test_there_are_no_language_packs(node: ServedNode) -> None:
     for kind in ("plugins", "themes", "core"):
         answer = await node.http.post(f"/translations/{kind}/1.0/", data={"slug": "hello", "version": "1.0"})
