@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.bindings import (
     crypto_core_ed25519_add,
+    crypto_core_ed25519_is_valid_point,
     crypto_core_ed25519_sub,
     crypto_scalarmult_ed25519_base_noclamp,
+    crypto_scalarmult_ed25519_noclamp,
     crypto_sign_open,
 )
 from nacl.exceptions import BadSignatureError
 from tests.support.tools import needs_tool
 
+from pfn.protocol import ed25519
 from pfn.protocol.ed25519 import PublicKey, SigningKey, verify
 from pfn.protocol.errors import Code, PfnError
 
@@ -205,9 +208,37 @@ def test_edge_signatures_are_refused(case: str, signature: bytes):
 def test_malformed_ones_are_refused_whatever_libsodium_says(
     case: str, signature: bytes, monkeypatch: pytest.MonkeyPatch
 ):
+    """As if it compared with the cofactor, and took all."""
+    monkeypatch.setattr("pfn.protocol.ed25519._COMPARES_BYTES", False)
     monkeypatch.setattr("pfn.protocol.ed25519.crypto_sign_open", lambda *_: b"")
     well_formed = case == "R's sign flipped"
     assert verify(PublicKey(FORGE.key), FORGE.message, signature) == well_formed, case
+
+
+@pytest.mark.parametrize("compares_bytes", [True, False])
+def test_the_verdict_does_not_depend_on_how_libsodium_compares(
+    compares_bytes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not asked of R, where libsodium compares its bytes, is what that comparison says anyway."""
+    cases = mutations(300)
+    expected = [verify(PublicKey(key), message, signature) for key, message, signature in cases]
+    monkeypatch.setattr("pfn.protocol.ed25519._COMPARES_BYTES", compares_bytes)
+    assert [verify(PublicKey(key), message, signature) for key, message, signature in cases] == expected
+
+
+def test_how_libsodium_compares_is_tried_with_what_only_the_cofactor_forgives() -> None:
+    """The points behind it, with S, fit together when they are multiplied by eight, and not before."""
+    key, signature = ed25519._MIXED_KEY, ed25519._MIXED_SIGNATURE
+    r, s = signature[:32], signature[32:]
+    assert PublicKey(key).raw == key
+    assert not crypto_core_ed25519_is_valid_point(r)
+    digest = int.from_bytes(hashlib.sha512(r + key + b"pfn").digest(), "little") % GROUP_ORDER
+    expected = crypto_core_ed25519_sub(
+        crypto_scalarmult_ed25519_base_noclamp(s), crypto_scalarmult_ed25519_noclamp(encode(digest), key)
+    )
+    assert crypto_core_ed25519_is_valid_point(expected)
+    assert crypto_core_ed25519_sub(r, expected) == ORDER_8
+    assert ed25519._COMPARES_BYTES is True
 
 
 def mutations(count: int) -> list[tuple[bytes, bytes, bytes]]:

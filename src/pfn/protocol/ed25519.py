@@ -7,8 +7,9 @@ some keys one signature fits every message; no signature would prove anything wi
 * a key is 32 bytes, from a well-formed SPKI or raw: canonically encoded, of prime order, so not small-order;
 * a signature is 64 bytes: S below the group order, R canonically encoded and of prime order.
 
-A ``PublicKey`` cannot exist unless it keeps the rule. Within the rule the verdict is libsodium's, and would
-be the same whether libsodium compared with the cofactor or without.
+A ``PublicKey`` cannot exist unless it keeps the rule. Within the rule the verdict is libsodium's, and is the same
+whether libsodium compares with the cofactor or without. Which of the two it does is tried once, at start: without, its
+own comparison says nearly all that is to be known of R, and asking again would cost as much as the signature does.
 
 Does not answer for: what a key may sign or for how long; encrypted private keys; any other algorithm.
 """
@@ -50,6 +51,13 @@ _SMALL_ORDER_ORDINATES = frozenset(
     )
 )
 
+# A key of prime order, and a signature by it over "pfn" whose R has a part of order 8.
+_MIXED_KEY = bytes.fromhex("374e0bcdeb2d1cf9f92758c592c0d2bfcc066f649c90d8694232950041a20016")
+_MIXED_SIGNATURE = bytes.fromhex(
+    "035edc920b106ab01718861413ad627b336b23e36316749cd01937ccbb953877"
+    "f7890a5cb20ff9d6a6b512fb477aea370f0530000260819c42e72d879ca48f04"
+)
+
 # DER up to the 32 bytes: SubjectPublicKeyInfo and PKCS#8 version 1, both of algorithm 1.3.101.112 (RFC 8410).
 _SPKI_PREFIX = bytes.fromhex("302a300506032b6570032100")
 _PKCS8_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
@@ -73,10 +81,9 @@ class PublicKey:
     def __post_init__(self) -> None:
         if len(self.raw) != KEY_BYTES:
             raise _invalid(f"An Ed25519 public key has {KEY_BYTES} bytes; this one has {len(self.raw)}.")
-        ordinate = int.from_bytes(self.raw, "little") & ~_SIGN_BIT
-        if ordinate in _SMALL_ORDER_ORDINATES:
+        if _read_ordinate(self.raw) in _SMALL_ORDER_ORDINATES:
             raise _invalid("The public key is a small-order point: one signature would fit every message.")
-        if ordinate >= _FIELD_PRIME:
+        if _read_ordinate(self.raw) >= _FIELD_PRIME:
             raise _invalid("The public key is not canonically encoded.")
         if not crypto_core_ed25519_is_valid_point(self.raw):
             raise _invalid("The bytes are not an Ed25519 public key: no point of the prime-order group.")
@@ -156,13 +163,29 @@ def verify(key: PublicKey, message: bytes, signature: bytes) -> bool:
         return False
     r, s = signature[:KEY_BYTES], signature[KEY_BYTES:]
     # Asked before libsodium, so that it makes no difference which libsodium it is.
-    if int.from_bytes(s, "little") >= _GROUP_ORDER or not crypto_core_ed25519_is_valid_point(r):
+    if int.from_bytes(s, "little") >= _GROUP_ORDER or _read_ordinate(r) in _SMALL_ORDER_ORDINATES:
         return False
+    # The point that libsodium finds, S times the base less a multiple of the key, is of prime order as both are, and it
+    # writes it canonically. Where it wants R to be these very bytes, R is all that.
+    if not _COMPARES_BYTES and not crypto_core_ed25519_is_valid_point(r):
+        return False
+    return _opens(key.raw, message, signature)
+
+
+def _opens(key: bytes, message: bytes, signature: bytes) -> bool:
     try:
-        crypto_sign_open(signature + message, key.raw)
+        crypto_sign_open(signature + message, key)
     except BadSignatureError:
         return False
     return True
+
+
+def _read_ordinate(point: bytes) -> int:
+    return int.from_bytes(point, "little") & ~_SIGN_BIT
+
+
+# Whether this libsodium compares without the cofactor, as all have done so far.
+_COMPARES_BYTES = not _opens(_MIXED_KEY, b"pfn", _MIXED_SIGNATURE)
 
 
 def parse_signature(text: str) -> bytes | None:
