@@ -1,5 +1,10 @@
 """Pages of the directory, on both databases: what is in them, in which order, and how many there are."""
 
+import random
+from dataclasses import replace
+from itertools import product
+
+from sqlalchemy import select
 from tests.support.records import ANN, BOB, add_sources, make_release, offer
 
 from pfn.domain.source import SourceStatus
@@ -14,7 +19,9 @@ from pfn.storage.directory import (
     list_mirrored_versions,
 )
 from pfn.storage.release import mark_releases, refresh_newest
-from pfn.storage.slug import claim_slugs
+from pfn.storage.schema import plugins, slugs, sources
+from pfn.storage.search import has_words
+from pfn.storage.slug import claim_slugs, pin_slug
 from pfn.storage.source import change_source
 from pfn.storage.usage import add_usage
 
@@ -82,6 +89,82 @@ async def test_words_and_tags(database: Database) -> None:
     assert await ask(database, words="100%") == ([], 0)
     assert await ask(database, tags=("two-words",)) == (["lone 1.10", "shared 1.0"], 2)
     assert await ask(database, tags=("two-words", "errors")) == (["lone 1.10"], 1)
+
+
+NAMES = ("Alpha Beta", "BETA_alpha", "Älpha beta", "100% Alpha", "gamma", "Beta gamma")
+ASKED = ("alpha", "beta", "Beta ALPHA", "alpha-beta", "älpha", "ÄLPHA", "a", "100%", "_", "alpha %", "nothing", "")
+
+
+def fit(slug: str, name: str, asked: str) -> int:
+    """Tell how well something fits what is asked for; letters are alike in any case where they are ASCII."""
+    words = asked.casefold().split()
+    if not words or slug == "-".join(words):
+        return 0
+    return 1 if slug.startswith("-".join(words)) else 2 if words[0] in to_ascii_lower(name) else 3
+
+
+def to_ascii_lower(text: str) -> str:
+    return "".join(sign.lower() if sign.isascii() else sign for sign in text)
+
+
+async def test_the_directory_is_what_looking_at_every_row_gives(database: Database) -> None:
+    dice = random.Random(14)
+    ids = [f"s{number}@{number}.example" for number in range(5)]
+    async with database.write() as connection:
+        await add_sources(connection, *ids)
+        for number in range(240):
+            slug = dice.choice(("alpha", "beta-alpha", "alpha-beta", "other")) + dice.choice(("", f"-{number % 60}"))
+            source_id, name, kind = dice.choice(ids), dice.choice(NAMES), dice.choice(("plugin", "plugin", "theme"))
+            release = make_release(slug, f"1.{number}", source_id, name=name, facts={"kind": kind})
+            changed = {"author": dice.choice(("Ann", "Bob")), "tags": dice.sample(["seo", "Two Words", "shop"], 2)}
+            await offer(connection, replace(release, mirror_date=dice.randrange(99), **changed))
+            if dice.random() < 0.9:
+                await claim_slugs(connection, source_id, [slug], dice.randrange(99), decided_by="node")
+            if dice.random() < 0.1:
+                await pin_slug(connection, slug, dice.choice(ids), dice.randrange(99), decided_by="node")
+        for source_id in ids:
+            await change_source(connection, source_id, trust_score=dice.choice((0.25, 0.5, 0.75)))
+        await change_source(connection, ids[3], status=SourceStatus.SUSPENDED)
+        await change_source(connection, ids[4], status=SourceStatus.REMOVED)
+        columns = (*plugins.c, slugs.c.since, sources.c.trust_score)
+        joined = (
+            select(*columns)
+            .join(sources)
+            .join(slugs, (slugs.c.slug == plugins.c.plugin_id) & (slugs.c.source_id == plugins.c.source_id))
+        )
+        rows = (await connection.execute(joined.where(sources.c.id.in_(ids[:3])))).mappings().all()
+        has = {}
+        for asked in ASKED:
+            matching = select(plugins.c.source_id, plugins.c.plugin_id).where(has_words(connection, asked))
+            has[asked] = {tuple(row) for row in await connection.execute(matching)}
+    least = {
+        Order.TRUSTED: lambda _: 0,
+        Order.POPULAR: lambda _: 0,
+        Order.NEW: lambda row: -row["since"],
+        Order.UPDATED: lambda row: -row["updated_at"],
+    }
+    assert len(rows) > 30
+    every = list(product(ASKED, Order, ("plugin", "theme"), ((), ("seo",)), ("", "Ann", ids[1])))
+    for asked, order, kind, tag, author in dice.sample(every, 200):
+        expected = sorted(
+            (
+                (fit(row["plugin_id"], row["name"], asked), least[order](row), -row["trust_score"], row["plugin_id"])
+                for row in rows
+                if (row["source_id"], row["plugin_id"]) in has[asked]
+                and row["kind"] == kind
+                and set(tag) <= set(row["tags"])
+                and author in ("", row["author"], row["source_id"])
+            ),
+        )
+        page, per_page = dice.randrange(1, 3), dice.randrange(1, 9)
+        query = DirectoryQuery(
+            kind=kind, words=asked, tags=tag, author=author, order=order, page=page, per_page=per_page
+        )
+        async with database.read() as connection:
+            found, total = await list_directory(connection, query)
+        assert total == len(expected), query
+        there = [one[-1] for one in expected[(page - 1) * per_page : page * per_page]]
+        assert [one.offered.slug for one in found] == there, query
 
 
 async def test_versions_say_why_they_are_offered_no_more(database: Database) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, exists, func, or_, select
+from sqlalchemy import CTE, ColumnElement, FromClause, RowMapping, Select, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import PLUGIN, Offered
+from pfn.domain.source import SourceStatus
 from pfn.storage.offer import read_offered, select_offered
 from pfn.storage.schema import mirrored_plugins, plugin_tags, plugins, slugs, sources, usage_days
-from pfn.storage.search import has_words
+from pfn.storage.search import find_rows
 from pfn.wordpress.plugin_info import tags_of
 from pfn.wordpress.version import sort_versions
 
@@ -65,16 +67,13 @@ class MirroredVersion:
 
 async def list_directory(connection: AsyncConnection, query: DirectoryQuery) -> tuple[Sequence[Listed], int]:
     """Give one page, and how many there are on all."""
-    matching = select_offered().where(*_conditions(connection, query))
-    # In one pass over what matches, with no more of each row than it takes; then the rows of the page.
-    found = matching.with_only_columns(
-        plugins.c.source_id, plugins.c.plugin_id, func.count().over().label("total"), maintain_column_froms=True
-    )
-    found = found.order_by(*_order(query)).limit(query.per_page).offset((query.page - 1) * query.per_page)
-    keys = (await connection.execute(found)).all()
+    found = _find_keys(connection, query)
+    total = select(func.count()).select_from(found).scalar_subquery()
+    page = select(found.c.source_id, found.c.plugin_id, total.label("total"))
+    page = page.order_by(*list(found.c)[2:]).limit(query.per_page).offset((query.page - 1) * query.per_page)
+    keys = (await connection.execute(page)).all()
     if not keys:
-        counting = matching.with_only_columns(func.count(), maintain_column_froms=True)
-        return [], 0 if query.page == 1 else (await connection.execute(counting)).scalar_one()
+        return [], 0 if query.page == 1 else (await connection.execute(select(total))).scalar_one()
     # Slugs that are held are of one source each.
     wanted = plugins.c.plugin_id.in_([key.plugin_id for key in keys])
     rows = (await connection.execute(_select_listed().where(wanted))).mappings()
@@ -128,54 +127,64 @@ def _read_listed(row: RowMapping) -> Listed:
     return Listed(read_offered(row), row["since"])
 
 
-def _conditions(connection: AsyncConnection, query: DirectoryQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [plugins.c.kind == query.kind]
-    if query.words:
-        found.append(has_words(connection, query.words))
+def _find_keys(connection: AsyncConnection, query: DirectoryQuery) -> CTE:
+    """Find the keys of all that is asked for, and beside them what they are ordered by, the least first.
+
+    Asked for twice, for the page and to be counted, it is made once, with no more of each row than it takes.
+    """
+    rows = find_rows(connection, query.words, speaking=True)
+    order = [expression.label(f"order_{place}") for place, expression in enumerate(_order(rows, query))]
+    return (
+        select(rows.c.source_id, rows.c.plugin_id, *order)
+        .join(sources, sources.c.id == rows.c.source_id)
+        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+        .where(*_conditions(rows, query))
+        .cte("found")
+    )
+
+
+def _conditions(rows: FromClause, query: DirectoryQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [rows.c.kind == query.kind]
     found += [
         exists().where(
-            plugin_tags.c.source_id == plugins.c.source_id,
-            plugin_tags.c.plugin_id == plugins.c.plugin_id,
+            plugin_tags.c.source_id == rows.c.source_id,
+            plugin_tags.c.plugin_id == rows.c.plugin_id,
             func.replace(plugin_tags.c.tag, " ", "-").in_(tags_of(tag)),
         )
         for tag in query.tags
     ]
     if query.author:
         found.append(
-            or_(
-                plugins.c.author == query.author,
-                sources.c.username == query.author,
-                plugins.c.source_id == query.author,
-            )
+            or_(rows.c.author == query.author, sources.c.username == query.author, rows.c.source_id == query.author)
         )
     if query.without:
-        found.append(plugins.c.plugin_id.not_in(query.without))
+        found.append(rows.c.plugin_id.not_in(query.without))
     return found
 
 
-def _order(query: DirectoryQuery) -> list[ColumnElement[object]]:
-    order: list[ColumnElement[object]] = []
+def _order(rows: FromClause, query: DirectoryQuery) -> list[ColumnElement[Any]]:
+    order: list[ColumnElement[Any]] = []
     words = query.words.casefold().split()
     if words:
         slug = "-".join(words)
         order.append(
             case(
-                (plugins.c.plugin_id == slug, 0),
-                (plugins.c.plugin_id.startswith(slug, autoescape=True), 1),
-                (func.lower(plugins.c.name).contains(words[0], autoescape=True), 2),
+                (rows.c.plugin_id == slug, 0),
+                (rows.c.plugin_id.startswith(slug, autoescape=True), 1),
+                (func.lower(rows.c.name).contains(words[0], autoescape=True), 2),
                 else_=3,
             )
         )
     match query.order:
         case Order.POPULAR:
             downloads = select(func.sum(usage_days.c.downloads)).where(
-                usage_days.c.source_id == plugins.c.source_id, usage_days.c.plugin_id == plugins.c.plugin_id
+                usage_days.c.source_id == rows.c.source_id, usage_days.c.plugin_id == rows.c.plugin_id
             )
-            order.append(func.coalesce(downloads.scalar_subquery(), 0).desc())
+            order.append(-func.coalesce(downloads.scalar_subquery(), 0))
         case Order.NEW:
-            order.append(slugs.c.since.desc())
+            order.append(-rows.c.since)
         case Order.UPDATED:
-            order.append(plugins.c.updated_at.desc())
+            order.append(-rows.c.updated_at)
         case Order.TRUSTED:
             pass
-    return [*order, sources.c.trust_score.desc(), plugins.c.plugin_id]
+    return [*order, -sources.c.trust_score, rows.c.plugin_id]

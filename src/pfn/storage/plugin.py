@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Select, and_, or_, select, tuple_
+from sqlalchemy import FromClause, Select, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -20,7 +21,7 @@ from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
 from pfn.storage.release import list_releases
 from pfn.storage.schema import plugin_tags, plugins, sources
-from pfn.storage.search import has_words
+from pfn.storage.search import find_rows
 
 
 class PluginSort(StrEnum):
@@ -79,14 +80,14 @@ async def list_plugins(connection: AsyncConnection, query: PluginQuery) -> Plugi
     if len(rows) <= query.limit:
         return PluginPage(found, None)
     last = page[-1]
-    value = last[_SORT_COLUMN[query.sort].name]
+    value = last[_SORT_COLUMN[query.sort]]
     return PluginPage(found, _encode_cursor(query.sort, value, last["source_id"], last["plugin_id"]))
 
 
 _SORT_COLUMN = {
-    PluginSort.UPDATED: plugins.c.updated_at,
-    PluginSort.NAME: plugins.c.name,
-    PluginSort.TRUST: sources.c.trust_score,
+    PluginSort.UPDATED: "updated_at",
+    PluginSort.NAME: "name",
+    PluginSort.TRUST: "trust_score",
 }
 _SORT_TYPE = {PluginSort.UPDATED: int, PluginSort.NAME: str, PluginSort.TRUST: float}
 _LEVELS = tuple(SignatureLevel)
@@ -94,49 +95,69 @@ _END_OF_BIGINT = 2**63
 
 
 def _select(connection: AsyncConnection, query: PluginQuery) -> Select[tuple[object, ...]]:
-    column = _SORT_COLUMN[query.sort]
-    descending = query.sort is not PluginSort.NAME
+    if not query.q:
+        return _select_page(plugins, query, *plugins.c)
+    # What matches is cut to the page before any of it is read whole.
+    rows = find_rows(connection, query.q)
+    keys = _select_page(rows, query, rows.c.source_id, rows.c.plugin_id).subquery()
+    key = (keys.c.source_id == plugins.c.source_id) & (keys.c.plugin_id == plugins.c.plugin_id)
+    return (
+        select(plugins, keys.c.trust_score)
+        .join_from(keys, plugins, key)
+        .order_by(*_order(plugins, keys.c.trust_score, query.sort))
+    )
+
+
+def _select_page(rows: FromClause, query: PluginQuery, *columns: ColumnElement[object]) -> Select[tuple[object, ...]]:
     statement: Select[tuple[object, ...]] = (
-        select(plugins, sources.c.trust_score)
-        .join(sources, sources.c.id == plugins.c.source_id)
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
-        .order_by(column.desc() if descending else column, plugins.c.source_id, plugins.c.plugin_id)
+        select(*[*columns, sources.c.trust_score])
+        .select_from(rows)
+        .join(sources, sources.c.id == rows.c.source_id)
+        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]), *_conditions(rows, query))
+        .order_by(*_order(rows, sources.c.trust_score, query.sort))
         .limit(query.limit + 1)
     )
-    for condition in _conditions(connection, query):
-        statement = statement.where(condition)
-    if query.cursor is not None:
-        value, source_id, plugin_id = _decode_cursor(query.cursor, query.sort)
-        tie = or_(
-            plugins.c.source_id > source_id,
-            and_(plugins.c.source_id == source_id, plugins.c.plugin_id > plugin_id),
-        )
-        # The first condition is implied by the second, but it alone lets an index begin at the cursor.
-        if descending:
-            statement = statement.where(column <= value, or_(column < value, tie))
-        else:
-            statement = statement.where(column >= value, or_(column > value, tie))
-    return statement
+    if query.cursor is None:
+        return statement
+    value, source_id, plugin_id = _decode_cursor(query.cursor, query.sort)
+    tie = or_(
+        rows.c.source_id > source_id,
+        and_(rows.c.source_id == source_id, rows.c.plugin_id > plugin_id),
+    )
+    column = _sorted_by(rows, sources.c.trust_score, query.sort)
+    # The first condition is implied by the second, but it alone lets an index begin at the cursor.
+    if query.sort is PluginSort.NAME:
+        return statement.where(column >= value, or_(column > value, tie))
+    return statement.where(column <= value, or_(column < value, tie))
 
 
-def _conditions(connection: AsyncConnection, query: PluginQuery) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [has_words(connection, query.q)] if query.q else []
+def _sorted_by(rows: FromClause, trust: ColumnElement[float], sort: PluginSort) -> ColumnElement[Any]:
+    return trust if sort is PluginSort.TRUST else rows.c[_SORT_COLUMN[sort]]
+
+
+def _order(rows: FromClause, trust: ColumnElement[float], sort: PluginSort) -> Sequence[ColumnElement[Any]]:
+    column = _sorted_by(rows, trust, sort)
+    return column if sort is PluginSort.NAME else column.desc(), rows.c.source_id, rows.c.plugin_id
+
+
+def _conditions(rows: FromClause, query: PluginQuery) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if query.tag:
         # Costs what has the tag; `exists` would cost what has it not, which for most tags is nearly everything.
         tagged = select(plugin_tags.c.source_id, plugin_tags.c.plugin_id).where(
             plugin_tags.c.tag == query.tag.casefold()
         )
-        conditions.append(tuple_(plugins.c.source_id, plugins.c.plugin_id).in_(tagged))
+        conditions.append(tuple_(rows.c.source_id, rows.c.plugin_id).in_(tagged))
     if query.author:
-        conditions.append(or_(plugins.c.author == query.author, sources.c.username == query.author))
+        conditions.append(or_(rows.c.author == query.author, sources.c.username == query.author))
     if query.source:
-        conditions.append(plugins.c.source_id == query.source)
+        conditions.append(rows.c.source_id == query.source)
     if query.level:
         at_least = _LEVELS[_LEVELS.index(query.level) :]
         if len(at_least) < len(_LEVELS):
-            conditions.append(plugins.c.level.in_([level.value for level in at_least]))
+            conditions.append(rows.c.level.in_([level.value for level in at_least]))
     if query.plugin:
-        conditions.append(plugins.c.plugin_id == query.plugin)
+        conditions.append(rows.c.plugin_id == query.plugin)
     return conditions
 
 
