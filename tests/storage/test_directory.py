@@ -1,10 +1,12 @@
 """Pages of the directory, on both databases: what is in them, in which order, and how many there are."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 from tests.support.records import ANN, BOB, add_sources, make_release, offer
 
 from pfn.domain.source import SourceStatus
@@ -116,7 +118,10 @@ async def test_the_directory_is_what_looking_at_every_row_gives(database: Databa
             slug = dice.choice(("alpha", "beta-alpha", "alpha-beta", "other")) + dice.choice(("", f"-{number % 60}"))
             source_id, name, kind = dice.choice(ids), dice.choice(NAMES), dice.choice(("plugin", "plugin", "theme"))
             release = make_release(slug, f"1.{number}", source_id, name=name, facts={"kind": kind})
-            changed = {"author": dice.choice(("Ann", "Bob")), "tags": dice.sample(["seo", "Two Words", "shop"], 2)}
+            changed: dict[str, Any] = {
+                "author": dice.choice(("Ann", "Bob")),
+                "tags": dice.sample(["seo", "Two Words", "shop"], 2),
+            }
             await offer(connection, replace(release, mirror_date=dice.randrange(99), **changed))
             if dice.random() < 0.9:
                 await claim_slugs(connection, source_id, [slug], dice.randrange(99), decided_by="node")
@@ -137,7 +142,7 @@ async def test_the_directory_is_what_looking_at_every_row_gives(database: Databa
         for asked in ASKED:
             matching = select(plugins.c.source_id, plugins.c.plugin_id).where(has_words(connection, asked))
             has[asked] = {tuple(row) for row in await connection.execute(matching)}
-    least = {
+    least: dict[Order, Callable[[RowMapping], int]] = {
         Order.TRUSTED: lambda _: 0,
         Order.POPULAR: lambda _: 0,
         Order.NEW: lambda row: -row["since"],
