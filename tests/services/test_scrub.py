@@ -52,6 +52,15 @@ async def test_everything_is_looked_at_and_nobody_is_asked(mirrored: Mirrored) -
     assert mirrored.publisher.requests == []
 
 
+async def test_who_asks_twice_in_one_second_has_everything_looked_at_twice(mirrored: Mirrored) -> None:
+    proving = mirrored.proving
+    release = await mirrored.mirror()
+    for _ in range(3):
+        mirrored.damage(release)
+        outcome = await proving.scrubs.run(await proving.scrubs.begin(), 0)
+        assert outcome.detail == "Zips looked at: 1, mended: 1, damaged still: 0."
+
+
 async def test_damaged_and_lost_bytes_are_fetched_again(mirrored: Mirrored) -> None:
     proving = mirrored.proving
     damaged, lost = await mirrored.mirror(), await mirrored.mirror("other")

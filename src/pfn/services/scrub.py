@@ -30,6 +30,7 @@ from pfn.storage.recheck import (
     list_longest_unchecked,
     mark_checked,
     measure_unchecked,
+    newest_check,
     oldest_check,
     put_look,
 )
@@ -119,7 +120,10 @@ class ScrubService:
         lease = await self._leases.claim(Work.SCRUB, "")
         if lease is None:
             raise PfnError(Code.WRONG_STATE, "The store is being looked over now.")
-        await self._open(int(self._clock()))
+        async with self._database.read() as connection:
+            newest = await newest_check(connection)
+        # After what was looked at within this very second: that was before somebody asked.
+        await self._open(max(int(self._clock()), 0 if newest is None else newest + 1))
         return lease
 
     async def run(self, lease: Lease, rate: int | None = None) -> Outcome:

@@ -69,6 +69,12 @@ async def oldest_check(connection: AsyncConnection) -> tuple[int, int | None]:
     return row[0], row[1]
 
 
+async def newest_check(connection: AsyncConnection) -> int | None:
+    """Give when a blob was looked at last, in Unix seconds; None where none ever was."""
+    newest: int | None = (await connection.execute(select(func.max(blobs.c.checked_at)))).scalar()
+    return newest
+
+
 async def list_holders(connection: AsyncConnection, sha256: str) -> Sequence[tuple[Release, ...]]:
     """Give the releases that have certain bytes, by their source."""
     table = mirrored_plugins
