@@ -22,6 +22,22 @@ async def next_ones(connection, before: int, limit: int = 9) -> list[list[str]]:
     return [[f"{one.plugin_id} {one.version}" for one in releases] for releases in found]
 
 
+async def test_bytes_that_arrive_again_are_damaged_no_more(database: Database) -> None:
+    """They lie there anew, whoever brought them: of the old ones nothing is left."""
+    release, same = make_release(content=b"same"), make_release(source_id=BOB, content=b"same")
+    async with database.write() as connection:
+        await add_sources(connection, ANN, BOB)
+        await add_release(connection, release, VERDICT)
+        assert await mark_corrupt(connection, release.blob.sha256, 50)
+    async with database.write() as connection:
+        await add_release(connection, same, VERDICT)
+    async with database.read() as connection:
+        for source_id in (ANN, BOB):
+            found = await get_release(connection, source_id, "hello", "1.0")
+            assert found is not None
+            assert not found.blob.corrupt
+
+
 async def test_the_longest_unchecked_come_first_those_never_looked_at_before_all(database: Database):
     async with database.write() as connection:
         await add_sources(connection, ANN, BOB)

@@ -29,7 +29,7 @@ async def add_releases(connection: AsyncConnection, judged: Sequence[tuple[Relea
         return
     statement = insert_or(connection, blobs)
     # The same bytes under newer rules have a newer verdict; and whatever became of them before, they are here now.
-    renewed = {name: statement.excluded[name] for name in ("report", "rules", "gone_at")}
+    renewed = {name: statement.excluded[name] for name in ("report", "rules", "gone_at", "corrupt_at")}
     await connection.execute(
         statement.on_conflict_do_update(index_elements=["sha256"], set_=renewed),
         [_write_blob(release, verdict) for release, verdict in judged],
@@ -49,6 +49,7 @@ def _write_blob(release: Release, verdict: ZipVerdict) -> dict[str, object]:
         "report": verdict.to_json(),
         "rules": RULES,
         "gone_at": None,
+        "corrupt_at": None,
     }
 
 
