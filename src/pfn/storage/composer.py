@@ -18,11 +18,11 @@ from pfn.domain.source import SourceStatus
 from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import blobs, composer_documents, listings, mirrored_plugins, plugins, sources, vendors
 from pfn.storage.search import has_words
+from pfn.storage.source import serves
 from pfn.wordpress.version import sort_versions
 
 _MOST_RELEASES = 1000
 """Of one answer; of more, those mirrored last."""
-_NOT_OFFERED = (SourceStatus.SUSPENDED.value, SourceStatus.REMOVED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _offered(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
         .select_from(plugins)
         .join(vendors, vendors.c.source_id == plugins.c.source_id)
         .join(sources, sources.c.id == plugins.c.source_id)
-        .where(sources.c.status.not_in(_NOT_OFFERED))
+        .where(serves())
     )
 
 

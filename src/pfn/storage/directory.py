@@ -13,10 +13,10 @@ from sqlalchemy import CTE, ColumnElement, FromClause, RowMapping, Select, case,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import PLUGIN, Offered
-from pfn.domain.source import SourceStatus
 from pfn.storage.offer import read_offered, select_offered
 from pfn.storage.schema import mirrored_plugins, plugin_tags, plugins, slugs, sources, usage_days
 from pfn.storage.search import find_rows
+from pfn.storage.source import serves
 from pfn.wordpress.plugin_info import tags_of
 from pfn.wordpress.version import sort_versions
 
@@ -137,7 +137,7 @@ def _find_keys(connection: AsyncConnection, query: DirectoryQuery) -> CTE:
     return (
         select(rows.c.source_id, rows.c.plugin_id, *order)
         .join(sources, sources.c.id == rows.c.source_id)
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+        .where(serves())
         .where(*_conditions(rows, query))
         .cte("found")
     )

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.download import Download
 from pfn.domain.release import Blob, SignatureLevel
-from pfn.domain.source import SourceStatus
 from pfn.storage.schema import blobs, mirrored_plugins, plugins, sources
+from pfn.storage.source import serves
 
 
 async def find_download(
@@ -32,7 +32,7 @@ async def find_download(
         .join(sources, sources.c.id == table.c.source_id)
         .where(table.c.source_id == source_id, table.c.plugin_id == slug, table.c.block_reason.is_(None))
         .where(table.c.retired_at.is_(None))
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+        .where(serves())
     )
     if version is None:
         newest = select(plugins.c.newest_version).where(plugins.c.source_id == source_id, plugins.c.plugin_id == slug)

@@ -6,10 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.release import Blob
-from pfn.domain.source import SourceStatus
 from pfn.storage.schema import blobs, mirrored_plugins, sources
-
-_NOT_SERVED = (SourceStatus.SUSPENDED.value, SourceStatus.REMOVED.value)
+from pfn.storage.source import serves
 
 
 async def list_held(
@@ -20,7 +18,7 @@ async def list_held(
     query = (
         select(table.c.source_id, table.c.plugin_id, table.c.version, table.c.sha256, table.c.yanked_at.is_not(None))
         .join(sources, sources.c.id == table.c.source_id)
-        .where(table.c.block_reason.is_(None), sources.c.status.not_in(_NOT_SERVED))
+        .where(table.c.block_reason.is_(None), serves())
     )
     if source_id is not None:
         query = query.where(table.c.source_id == source_id)
@@ -33,7 +31,7 @@ async def is_retired(connection: AsyncConnection, sha256: str) -> bool:
     query = (
         select(table.c.id)
         .join(sources, sources.c.id == table.c.source_id)
-        .where(table.c.sha256 == sha256, table.c.block_reason.is_(None), sources.c.status.not_in(_NOT_SERVED))
+        .where(table.c.sha256 == sha256, table.c.block_reason.is_(None), serves())
         .where(table.c.retired_at.is_not(None))
         .limit(1)
     )
@@ -48,7 +46,7 @@ async def find_served_blob(connection: AsyncConnection, sha256: str) -> Blob | N
         select(*columns)
         .join(table, table.c.sha256 == blobs.c.sha256)
         .join(sources, sources.c.id == table.c.source_id)
-        .where(blobs.c.sha256 == sha256, table.c.block_reason.is_(None), sources.c.status.not_in(_NOT_SERVED))
+        .where(blobs.c.sha256 == sha256, table.c.block_reason.is_(None), serves())
         .where(table.c.retired_at.is_(None))
         .limit(1)
     )

@@ -10,8 +10,8 @@ from sqlalchemy import RowMapping, Select, String, cast, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import Offer, Offered
-from pfn.domain.source import SourceStatus
 from pfn.storage.schema import plugins, slugs, sources
+from pfn.storage.source import serves
 
 # SQLite takes tens of thousands of values in one statement, PostgreSQL's driver as many; a site has hundreds.
 _AT_ONCE = 500
@@ -25,7 +25,7 @@ def select_offered() -> Select[tuple[object, ...]]:
         select(*columns, sources.c.instance_url, sources.c.trust_score)
         .join(slugs, (slugs.c.slug == plugins.c.plugin_id) & (slugs.c.source_id == plugins.c.source_id))
         .join(sources, sources.c.id == plugins.c.source_id)
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+        .where(serves())
     )
 
 
@@ -64,7 +64,7 @@ async def find_offered_of(connection: AsyncConnection, source_id: str, slug: str
     query = (
         select(*columns, sources.c.instance_url, sources.c.trust_score)
         .join(sources, sources.c.id == plugins.c.source_id)
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+        .where(serves())
         .where(plugins.c.source_id == source_id, plugins.c.plugin_id == slug)
     )
     row = (await connection.execute(query)).mappings().first()

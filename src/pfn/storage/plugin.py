@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from pfn.domain.release import Plugin, SignatureLevel
-from pfn.domain.source import SourceStatus
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
 from pfn.storage.release import list_releases
 from pfn.storage.schema import plugin_tags, plugins, sources
 from pfn.storage.search import find_rows
+from pfn.storage.source import serves
 
 
 class PluginSort(StrEnum):
@@ -113,7 +113,7 @@ def _select_page(rows: FromClause, query: PluginQuery, *columns: ColumnElement[o
         select(*[*columns, sources.c.trust_score])
         .select_from(rows)
         .join(sources, sources.c.id == rows.c.source_id)
-        .where(sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED]), *_conditions(rows, query))
+        .where(serves(), *_conditions(rows, query))
         .order_by(*_order(rows, sources.c.trust_score, query.sort))
         .limit(query.limit + 1)
     )

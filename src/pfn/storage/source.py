@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, delete, exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
@@ -101,6 +101,11 @@ async def change_source(connection: AsyncConnection, source_id: str, **values: o
     await connection.execute(update(sources).where(sources.c.id == source_id).values(_write(values)))
 
 
+def serves() -> ColumnElement[bool]:
+    """Give the condition that a row of ``sources`` is one whose mirrored releases are offered (``Source.serves``)."""
+    return sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED])
+
+
 async def count_sources(connection: AsyncConnection) -> dict[SourceStatus, int]:
     """Count the sources that were not removed by the state they are in."""
     query = select(sources.c.status, func.count()).where(sources.c.status != SourceStatus.REMOVED)
@@ -109,7 +114,7 @@ async def count_sources(connection: AsyncConnection) -> dict[SourceStatus, int]:
 
 async def count_offered_plugins(connection: AsyncConnection) -> int:
     """Count the plugins of all sources but those that were suspended or removed."""
-    silent = select(sources.c.id).where(sources.c.status.in_([SourceStatus.SUSPENDED, SourceStatus.REMOVED]))
+    silent = select(sources.c.id).where(~serves())
     # All without those: an index has the number of all of them, a join would look every one of them up.
     everything = select(func.count()).select_from(plugins)
     hidden = select(func.count()).where(plugins.c.source_id.in_(silent))
