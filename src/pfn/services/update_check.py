@@ -10,7 +10,7 @@ another than the one the site has is another plugin.
 from collections.abc import Mapping, Sequence, Set
 from urllib.parse import unquote, urlsplit
 
-from pfn.domain.offer import PLUGIN, THEME, Offered
+from pfn.domain.offer import PLUGIN, Offered
 from pfn.storage.database import Database
 from pfn.storage.offer import find_offered
 from pfn.wordpress.update_check import Installed, is_ours
@@ -24,7 +24,7 @@ class UpdateCheckService:
     def __init__(self, database: Database, address: str) -> None:
         self._database = database
         self._host = _host(address)
-        self._found: dict[str, dict[str, Offered | None]] = {PLUGIN: {}, THEME: {}}
+        self._found: dict[str, dict[str, Offered | None]] = {}
         self._found_at: int | None = None
 
     async def find_offers(self, kind: str, installed: Sequence[Installed]) -> dict[str, Offered]:
@@ -42,8 +42,8 @@ class UpdateCheckService:
         """Find what is offered, by slug; what was found stays known while nothing was written to the rows."""
         changes = self._database.changes()
         if changes is None or changes != self._found_at or sum(map(len, self._found.values())) > _MOST_FOUND:
-            self._found, self._found_at = {PLUGIN: {}, THEME: {}}, changes
-        found = self._found[kind]
+            self._found, self._found_at = {}, changes
+        found = self._found.setdefault(kind, {})
         missing = slugs - found.keys()
         if missing:
             async with self._database.read() as connection:
