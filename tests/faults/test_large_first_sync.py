@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from scripts.load import resident_kib
 from tests.support.node import run_node
-from tests.support.process import resident_kib
 
 from pfn.testing.swarm import Kind, PublisherSwarm
 

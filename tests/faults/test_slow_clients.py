@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from scripts.load import resident_kib
 from tests.support.node import RunningNode, run_node
-from tests.support.process import open_files, resident_kib
+from tests.support.process import open_files
 from tests.web.api.conftest import Api
 
 from pfn.cli.connection import HEAD_S
