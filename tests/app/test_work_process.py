@@ -121,6 +121,6 @@ async def test_it_ends_with_a_node_that_is_killed(tmp_path: Path) -> None:
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
         parent.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while is_running(pid):
             await asyncio.sleep(0.05)

@@ -399,7 +399,7 @@ async def test_crossing_redirects_do_not_wait_for_each_other():
 
         one.answers.update({"/": to_two, "/end": reply(b"one")})
         two.answers.update({"/": to_one, "/end": reply(b"two")})
-        async with Fetcher(LOOPBACK, FetchLimits(per_host=1)) as fetcher, asyncio.timeout(5):
+        async with Fetcher(LOOPBACK, FetchLimits(per_host=1)) as fetcher, asyncio.timeout(60):
             answers = await asyncio.gather(
                 fetcher.get_document(f"http://127.0.0.1:{port}/"),
                 fetcher.get_document(f"http://127.0.0.2:{port}/"),
@@ -412,7 +412,7 @@ async def test_a_cancelled_fetch_frees_its_turn(server):
         await asyncio.sleep(60)
 
     server.answers.update({"/hush": hush, "/": reply(b"{}")})
-    async with Fetcher(LOOPBACK, FetchLimits(per_host=1)) as fetcher, asyncio.timeout(5):
+    async with Fetcher(LOOPBACK, FetchLimits(per_host=1)) as fetcher, asyncio.timeout(60):
         task = asyncio.create_task(fetcher.get_document(server.url("/hush")))
         await asyncio.sleep(0.02)
         task.cancel()

@@ -319,7 +319,7 @@ async def theirs(tmp_path: Path) -> AsyncIterator[ServedNode]:
 
 
 async def wait_for_log(node: ServedNode) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await node.get("log"))["halted"] is not None:
             await asyncio.sleep(0.02)
 

@@ -16,7 +16,7 @@ from pfn.storage.database import Database
 from pfn.storage.history import forget_events
 
 EVENT = Activity(ActivityType.FEDERATION_EVENT, 1, "node", describe("noted", "It was noted."), source_id=ANN)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

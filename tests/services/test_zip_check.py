@@ -94,7 +94,7 @@ async def test_nobody_who_asks_as_the_last_rounds_end_is_forgotten(
             await step(late)
             await ask(zips, steps)
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(ask(zips, first, 0), ask_later(zips, late, second))
         zips.close()
 

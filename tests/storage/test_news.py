@@ -41,7 +41,7 @@ async def test_a_commit_is_told_and_what_is_taken_back_is_not(postgres_rows: Dat
     assert isinstance(news, ListenedNews)
     told = asyncio.Event()
     async with news.hear(told.set):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await told.wait()
             assert news.pause > 20, "it is still looking, not listening"
             told.clear()

@@ -142,7 +142,7 @@ async def test_who_is_cancelled_at_any_step_of_a_write_leaves_no_lock(database: 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await count(database) in {0, 2}
-    async with asyncio.timeout(20), database.write() as connection:
+    async with asyncio.timeout(60), database.write() as connection:
         await connection.execute(text("INSERT INTO t(name) VALUES ('c')"))
 
 
@@ -162,7 +162,7 @@ async def test_who_is_cancelled_while_another_process_writes_leaves_no_lock(data
         other.execute("COMMIT")
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled()
-        async with asyncio.timeout(20), database.write() as connection:
+        async with asyncio.timeout(60), database.write() as connection:
             await connection.execute(text("INSERT INTO t(name) VALUES ('c')"))
         assert other.execute("SELECT name FROM t").fetchall() == [("c",)]
 

@@ -26,7 +26,7 @@ from pfn.storage.database import Database
 
 EVENT = Activity(ActivityType.HEALTH_CHANGE, 1, "node", describe("down", "It is down."), source_id=ANN)
 PUBLIC = ActivityFilter(private=False)
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

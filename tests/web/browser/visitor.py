@@ -87,7 +87,7 @@ async def visit(
         storage_state=state,
         **options,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     visitor = Visitor(await context.new_page(), address)
     await _watch(context, visitor)
     yield visitor
