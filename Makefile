@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-growth load help setup demo demo-network test test-clients test-postgres test-grown check format lock screenshots simulate sizes texts clean
+.PHONY: bench bench-growth bench-profile load help setup demo demo-network test test-clients test-postgres test-grown check format lock screenshots simulate sizes texts clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-clients: $(STAMP) ## run the tests with a real WordPress, its database, Com
 
 bench: $(STAMP) ## measure against anchors: nginx, wrk, curl (ONLY=download for some, ARGS=--quick)
 	@$(BIN)/python -m bench $(ONLY) $(ARGS)
+
+bench-profile: $(STAMP) ## show where the time of a row goes (ONLY="poll search"; needs py-spy)
+	@$(BIN)/python -m bench.profile $(ONLY) $(ARGS)
 
 bench-growth: $(STAMP) ## what things cost against what is stored, drawn into docs/images (ARGS="--sizes 1000 10000")
 	@$(BIN)/python -m bench.growth $(ARGS)
