@@ -161,6 +161,10 @@ class Settings(BaseModel):
     accept_peer_sources: Annotated[
         bool, Field(description="Register sources that peers mirror without asking the operator.")
     ] = False
+    unproven_sources: Annotated[
+        int,
+        Field(description="Sources that have not proven their key here, above which peers' sources await you.", ge=0),
+    ] = 100
     peer_entries: Annotated[
         int, Field(description="Entries of a peer's log that are read; a longer log is refused.", ge=1)
     ] = 5_000_000

@@ -237,6 +237,25 @@ async def test_a_setting_lets_peers_sources_in(tmp_path: Path, a: ServedNode, cl
         assert want.code == "source_not_verified"
 
 
+async def test_not_every_source_a_peer_makes_up_is_let_in(tmp_path: Path, a: ServedNode, clock: Time):
+    async with FakePublisherV2("ann") as ann, FakePublisherV2("bob") as bob, FakePublisherV2("eve") as eve:
+        for publisher in (ann, bob, eve):
+            await follow(a, publisher)
+        async with serve_node(tmp_path / "b", clock=clock, accept_peer_sources=True, unproven_sources=2) as b:
+            peer = await befriend(b, a)
+            await read(b, peer, times=2)
+            let_in = {row["id"] for row in await b.get("sources")}
+            waiting = {row["source"] for row in await b.get("proposals")}
+            assert (len(let_in), len(waiting), let_in & waiting) == (2, 1, set())
+            # Who proves its key makes room.
+            proven = next(iter(let_in))
+            assert (await b.post("verify-source", sourceId=proven)).status_code == 200
+            clock.now += 3600
+            await read(b, peer, times=2)
+            assert {row["id"] for row in await b.get("sources")} == let_in | waiting
+            assert await b.get("proposals") == []
+
+
 async def test_a_source_that_is_registered_later_is_found_in_what_was_read(a: ServedNode, b: ServedNode):
     async with FakePublisherV2() as publisher:
         publisher.add_plugin("one", "1.0")

@@ -176,7 +176,13 @@ async def _wire(
             log_evidence = LogEvidenceService(database, peers, clock)
             evidence = EvidenceExchange(database, peer_client, own_log, log_evidence, clock)
             sources = SourceService(database, policy, schedule, clock)
-            proposals = ProposalService(database, sources, clock, automatic=settings.accept_peer_sources)
+            proposals = ProposalService(
+                database,
+                sources,
+                clock,
+                automatic=settings.accept_peer_sources,
+                most_unproven=settings.unproven_sources,
+            )
             peer_documents = PeerDocuments(database, peer_client, keys, catalogs, clock)
             peer_mirror = PeerMirrorService(
                 database,

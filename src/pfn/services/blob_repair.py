@@ -12,7 +12,7 @@ import structlog
 from pfn.domain.activity import Activity, describe, source_event
 from pfn.domain.peer import PeerState
 from pfn.domain.release import Blob, Release
-from pfn.domain.source import Source, SourceStatus
+from pfn.domain.source import Source
 from pfn.outbound.fetch import Download
 from pfn.outbound.peer import PeerClient
 from pfn.outbound.publisher import PublisherClient
@@ -32,7 +32,6 @@ from pfn.storage.signed_document import get_catalog
 
 log = structlog.get_logger()
 
-SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
 """Sources in these states are asked nothing."""
 
 
@@ -117,7 +116,7 @@ class BlobRepair:
 
     async def _addresses(self, source: Source, release: Release) -> list[str]:
         """Give where a release's zip may be: as its catalogue says, and as its naming scheme does."""
-        if source.status in SETTLED:
+        if not source.serves:
             return []
         found = []
         async with self._database.read() as connection:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.health import Health, HealthDay, HealthHour, Probe, average, percentile, share_answered, sum_up_days
 from pfn.domain.schedule import Outcome, Result, Work
-from pfn.domain.source import Source, SourceStatus
+from pfn.domain.source import Source
 from pfn.domain.trust import HOUR
 from pfn.outbound.publisher import PublisherClient
 from pfn.outbound.signed_documents import SignedDocumentClient
@@ -29,7 +29,6 @@ from pfn.storage.source import get_source, list_sources
 
 REPORT_DAYS = 30
 _PERIODS = (24, 7 * 24, 30 * 24)
-_SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class HealthService:
         """
         async with self._database.read() as connection:
             source = await get_source(connection, source_id)
-        if source is None or source.status in _SETTLED:
+        if source is None or not source.serves:
             return Outcome(Result.UNCHANGED, detail="not probed")
         try:
             probe = Probe(await self._ask(source))

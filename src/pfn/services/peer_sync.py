@@ -154,7 +154,7 @@ class PeerSyncService:
         peer = await self._tail.advance(peer)
         await self._evidence.send(peer)
         reads = await self._read(peer)
-        if self._proposals.automatic and reads:
+        if self._proposals.automatic:
             await self._proposals.approve_all(NODE)
         takes, taken = await self._take(peer)
         if taken:

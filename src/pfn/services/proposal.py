@@ -17,17 +17,25 @@ from pfn.services.source import SourceService
 from pfn.storage.activity import add_activities
 from pfn.storage.database import Database
 from pfn.storage.peer import Proposal, decide_proposals, list_proposals
+from pfn.storage.source import count_unproven
 
 log = structlog.get_logger()
 
 
 class ProposalService:
-    """Decides on proposals; ``automatic`` says that nobody needs to."""
+    """Decides on proposals; ``automatic`` says that nobody needs to.
 
-    def __init__(self, database: Database, sources: SourceService, clock: Clock, *, automatic: bool) -> None:
+    Not even then are sources let in while ``most_unproven`` have not proven their key here: a peer can make up any
+    number of them.
+    """
+
+    def __init__(
+        self, database: Database, sources: SourceService, clock: Clock, *, automatic: bool, most_unproven: int
+    ) -> None:
         self._database = database
         self._sources = sources
         self._clock = clock
+        self._most_unproven = most_unproven
         self.automatic = automatic
 
     async def list(self) -> Sequence[Proposal]:
@@ -77,9 +85,14 @@ class ProposalService:
             await add_activities(connection, [event])
 
     async def approve_all(self, actor: str) -> int:
-        """Let in what waits and is undisputed; tell how many that were."""
+        """Let in what waits and is undisputed, as long as there is room; tell how many that were."""
         approved = 0
+        async with self._database.read() as connection:
+            room = self._most_unproven - await count_unproven(connection)
         for source_id in dict.fromkeys(one.source_id for one in await self.list()):
+            if approved >= room:
+                log.warning("proposals_wait", unproven=self._most_unproven)
+                break
             try:
                 await self.approve(actor, source_id)
             except PfnError as error:

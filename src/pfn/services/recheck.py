@@ -17,7 +17,7 @@ from pfn.domain.schedule import Outcome, Result
 from pfn.domain.source import Source
 from pfn.domain.trust import DAY
 from pfn.protocol.errors import Code, PfnError
-from pfn.services.blob_repair import SETTLED, BlobRepair, Holder
+from pfn.services.blob_repair import BlobRepair, Holder
 from pfn.services.clock import Clock
 from pfn.services.signature import holds
 from pfn.services.statement import StatementService
@@ -72,7 +72,7 @@ class RecheckService:
             async with self._database.read() as connection:
                 source = await get_source(connection, source_id)
                 found = await list_unchecked(connection, source_id, before=began, limit=_BATCH)
-            if source is None or source.status in SETTLED or not found:
+            if source is None or not source.serves or not found:
                 break
             looks: list[_Look] = []
             for releases in found:

@@ -43,8 +43,6 @@ from pfn.storage.source import change_source, get_source
 from pfn.storage.verification import add_verification, list_verifications
 from pfn.tracing import span
 
-_SETTLED = frozenset({SourceStatus.SUSPENDED, SourceStatus.REMOVED})
-
 
 @dataclass(frozen=True, slots=True)
 class Probe:
@@ -135,7 +133,7 @@ class VerificationService:
     async def _verify_due(self, source_id: str) -> tuple[Verification | None, Outcome]:
         async with self._database.read() as connection:
             source = await get_source(connection, source_id)
-        if source is None or source.status in _SETTLED:
+        if source is None or not source.serves:
             return None, Outcome(Result.UNCHANGED, detail="not verified")
         kind = VerificationType.INITIAL if source.verified_since is None else VerificationType.PERIODIC
         try:
@@ -297,7 +295,7 @@ def unknown_source(source_id: str) -> PfnError:
 
 
 def _next_status(source: Source, failure: PfnError | None, now: int) -> dict[str, object]:
-    if source.status in _SETTLED:
+    if not source.serves:
         return {}
     if failure is not None:
         status = status_after_failure(source.status, failure.code.fault)

@@ -112,6 +112,13 @@ async def count_sources(connection: AsyncConnection) -> dict[SourceStatus, int]:
     return {SourceStatus(row[0]): row[1] for row in await connection.execute(query.group_by(sources.c.status))}
 
 
+async def count_unproven(connection: AsyncConnection) -> int:
+    """Count the sources that never proved their key to this node, without those that were removed."""
+    never = sources.c.verified_since.is_(None) & (sources.c.status != SourceStatus.REMOVED)
+    count: int = (await connection.execute(select(func.count()).where(never))).scalar_one()
+    return count
+
+
 async def count_offered_plugins(connection: AsyncConnection) -> int:
     """Count the plugins of all sources but those that were suspended or removed."""
     silent = select(sources.c.id).where(~serves())
