@@ -168,7 +168,7 @@ async def test_a_killed_node_leaves_no_process_behind(tmp_path: Path) -> None:
         ).stdout.split()
         assert children
         node.kill()
-        for _ in range(100):
+        for _ in range(600):
             left = [pid for pid in children if Path(f"/proc/{pid}").exists()]
             if not left:
                 return
