@@ -92,7 +92,7 @@ def build_app(
         async with (
             tracing,
             work_elsewhere(prepared, work_command) as elsewhere,
-            open_services(prepared, clock, runs=elsewhere) as services,
+            open_services(prepared, clock, elsewhere=elsewhere) as services,
             services.usage.flushing(),
         ):
             worker = make_worker(services, settings, elsewhere) if settings.work else None

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 
 from pfn.app.prepare import Prepared, bucket_address, database_url, describe_node, outbound_policy, warnings
+from pfn.app.work_process import WorkProcess
 from pfn.outbound.budget import FetchLimits
 from pfn.outbound.fetch import Fetcher
 from pfn.outbound.peer import PeerClient
@@ -67,7 +68,7 @@ from pfn.services.source_report import SourceReports
 from pfn.services.state import StateService
 from pfn.services.statement import StatementService
 from pfn.services.subscription import SubscriptionService
-from pfn.services.sync import Runs, SyncService
+from pfn.services.sync import SyncService
 from pfn.services.sync_history import SyncHistoryService
 from pfn.services.sync_run import SyncRunner
 from pfn.services.tail import TailService
@@ -91,18 +92,19 @@ from pfn.work.start import pick_up
 
 @asynccontextmanager
 async def open_services(
-    prepared: Prepared, clock: Clock, *, runs: Runs | None = None, helping: bool = False
+    prepared: Prepared, clock: Clock, *, elsewhere: WorkProcess | None = None, helping: bool = False
 ) -> AsyncIterator[Services]:
     """Wire a node on its folder and take it apart again; what a crash left is cleared up first.
 
-    Processes that start together on one database clear up one after the other. ``runs`` does syncs elsewhere. A
-    process that is ``helping`` the one that started it leaves out what that one did, and what costs by what is stored.
+    Processes that start together on one database clear up one after the other. What a
+    person asks for and is heavy is done ``elsewhere``. A process that is ``helping`` the one that started it leaves out
+    what that one did, and what costs by what is stored.
     """
     settings = prepared.settings
     database = Database(database_url(settings))
     async with (
         hold_folder(settings.data) as folder,
-        _wire(prepared, clock, database, alone=folder.alone, runs=runs) as services,
+        _wire(prepared, clock, database, alone=folder.alone, elsewhere=elsewhere) as services,
     ):
         async with database.one_at_a_time():
             if settings.database_url is not None:
@@ -120,7 +122,7 @@ async def open_services(
 
 @asynccontextmanager
 async def _wire(
-    prepared: Prepared, clock: Clock, database: Database, *, alone: bool, runs: Runs | None
+    prepared: Prepared, clock: Clock, database: Database, *, alone: bool, elsewhere: WorkProcess | None
 ) -> AsyncIterator[Services]:
     settings = prepared.settings
     blobs = await open_blobs(settings.data / "blobs", bucket_address(settings))
@@ -168,7 +170,7 @@ async def _wire(
             runner = SyncRunner(
                 database, listings, mirror, quotas, room, schedule, clock, allow_unsigned=settings.allow_unsigned
             )
-            syncs = SyncService(database, leases, schedule, runs or runner, clock)
+            syncs = SyncService(database, leases, schedule, elsewhere or runner, clock)
             mark = settings.data / LOG_MARK_NAME
             own_log = LogService(database, clock, prepared.log, mark, quorum=settings.witness_quorum)
             releases = ReleaseService(database, blobs, statements, clock)
@@ -214,6 +216,7 @@ async def _wire(
                 leases,
                 schedule,
                 clock,
+                elsewhere=elsewhere.do if elsewhere else None,
             )
             repair = BlobRepair(database, blobs, publishers, peer_client, peer_syncs.give_up, clock)
             yield Services(

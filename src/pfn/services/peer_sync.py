@@ -6,6 +6,7 @@ name of the lie, until an operator forgives it.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -17,7 +18,7 @@ from pfn.outbound.peer import PeerClient
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.clock import Clock
 from pfn.services.evidence_exchange import EvidenceExchange
-from pfn.services.lease import LeaseService
+from pfn.services.lease import Lease, LeaseService
 from pfn.services.log import LogService
 from pfn.services.peer import PeerService
 from pfn.services.peer_document import PeerDocuments
@@ -69,7 +70,10 @@ _LIES = frozenset(
 
 
 class PeerSyncService:
-    """Runs with peers, one at a time each; who calls ``run`` holds the lease of its work."""
+    """Runs with peers, one at a time each; who calls ``run`` holds the lease of its work.
+
+    What a person asks for is done ``elsewhere`` where there is such a place, which is to call ``run``.
+    """
 
     def __init__(
         self,
@@ -87,6 +91,8 @@ class PeerSyncService:
         leases: LeaseService,
         schedule: ScheduleService,
         clock: Clock,
+        *,
+        elsewhere: Callable[[Lease], Awaitable[Outcome]] | None = None,
     ) -> None:
         self._database = database
         self._client = client
@@ -102,6 +108,7 @@ class PeerSyncService:
         self._leases = leases
         self._schedule = schedule
         self._clock = clock
+        self._elsewhere = elsewhere
 
     async def require_active(self, peer_id: int) -> Peer:
         """Give a peer that runs may be done with. Raises PfnError: ``peer_unknown``, ``wrong_state``."""
@@ -121,7 +128,7 @@ class PeerSyncService:
             async with self._leases.keep(lease):
                 async with self._database.write() as connection:
                     await hasten_wants(connection, int(self._clock()), peer_id=peer_id)
-                outcome = await self.run(peer_id)
+                outcome = await (self._elsewhere(lease) if self._elsewhere else self.run(peer_id))
         except PfnError as error:
             if error.code is not Code.LEASE_LOST:
                 await self._schedule.finish(lease, Outcome(Result.FAILED, error.retry_after, error.code.slug))
