@@ -1,11 +1,12 @@
 """Rows 5 and 6: zips as the node sends them, and as nginx does that the node sends them through, beside nginx alone."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from bench.harness import Goal, Place, Round, Row, alternate
-from bench.serving import Asked, ask, load, run_nginx, run_node
+from bench.serving import Asked, Server, ask, load, run_bare, run_nginx, run_node
 from bench.store import BIG, SMALL, VERSION, blob_of, open_store, slug, source_id
 from pfn.web.links import zip_path
 
@@ -26,7 +27,19 @@ def _measure(number: int, settings: Mapping[str, str], place: Place) -> Iterator
         front = nginx if settings else node
         if ask(front, asked).body != ask(nginx, static).body:
             raise RuntimeError("not the same bytes")
-        yield from alternate(place, partial(load, place, front, asked), partial(load, place, nginx, static))
+        rounds = list(alternate(place, partial(load, place, front, asked), partial(load, place, nginx, static)))
+        bare = _load_bare(place, node, asked, locations if settings else None)
+    note = f"a bare application in the node's place: {bare:,.0f}/s"
+    yield from (replace(one, note=note) for one in rounds)
+
+
+def _load_bare(place: Place, node: Server, asked: Asked, locations: str | None) -> float:
+    """Give what an application that knows this one answer does: what the server and the way leave to reach."""
+    with run_bare(place, ask(node, asked)) as bare:
+        if locations is None:
+            return load(place, bare, asked)
+        with run_nginx(place, locations, behind=bare) as nginx:
+            return load(place, nginx, asked)
 
 
 def _row(row: int, name: str, what: str, number: int, goal: float, settings: Mapping[str, str]) -> Row:
