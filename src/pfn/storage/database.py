@@ -210,7 +210,8 @@ def _tune(engine: Engine) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
-            "cache_size = -16000",
+            # For each connection, and there may be sixteen: more made no read of 60,000 plugins faster.
+            "cache_size = -4000",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -43,7 +43,7 @@ _AS_QUOTED_PRINTABLE = bytes.maketrans(b"%+", b"= ")
 # What takes a while to read is read off the event loop.
 _LARGE = 128 * 1024
 # A few kilobytes each.
-_MOST_WRITTEN = 8_192
+_MOST_WRITTEN = 2_048
 # Core's name for itself: its version, then the address of the site.
 _SITE = re.compile(r"WordPress/[^;]{1,40}; (https?://\S{1,400})")
 
