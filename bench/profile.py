@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ _MOST: Final = 9
 _LEAST_SHARE: Final = 0.01
 _FRAME: Final = re.compile(r" \((?P<file>[^()]+?)(?::\d+)?\)$")
 _NOT_OURS: Final = ("(pfn/testing/", "(pfn/publisher/", "(bench/store.py", "(bench/static_publisher.py", "(alembic/")
-_SERVING: Final = re.compile(r"^process \d+:\"[^\"]*(pfn serve|pfn work|pfn\.cli\.)")
+_SERVING: Final = re.compile(r"process \d+:\"[^\"]*(pfn serve|pfn work|pfn\.cli\.)")
 # What a leaf is called where its file's folder says too little.
 _CALLED: Final = {
     "pfn/storage/sqlite_connection.py": "SQLite",
@@ -69,7 +69,7 @@ def sample(py_spy: str, row: str, *, quick: bool) -> Sequence[str]:
     """Run a row under the profiler, and give its lines: a stack and how often it was seen."""
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples"
-        command = [py_spy, "record", "--subprocesses", "--format", "raw", "--output", str(samples), "--nonblocking"]
+        command = [py_spy, "record", "--subprocesses", "--format", "raw", "--output", str(samples)]
         measured = [sys.executable, "-m", "bench", row, "--rounds", "1", *(["--quick"] if quick else [])]
         subprocess.run([*command, "--", *measured], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not samples.exists():
@@ -77,12 +77,13 @@ def sample(py_spy: str, row: str, *, quick: bool) -> Sequence[str]:
         return samples.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
-def read_samples(lines: Iterable[str]) -> Profile:
-    """Count what is the node's."""
+def read_samples(lines: Sequence[str]) -> Profile:
+    """Count what is the node's: of its own processes where there are such, else what of it ran within the harness."""
     profile = Profile()
+    serving = any(_SERVING.search(line) for line in lines)
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        if any(one in stack for one in _NOT_OURS) or not ("(pfn/" in stack or _SERVING.match(stack)):
+        if any(one in stack for one in _NOT_OURS) or not (_SERVING.search(stack) if serving else "(pfn/" in stack):
             continue
         files = [found["file"] for frame in stack.split(";") if (found := _FRAME.search(frame))]
         if not files:

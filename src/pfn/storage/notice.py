@@ -9,7 +9,7 @@ from pfn.domain.activity import ActivityType
 from pfn.domain.delivery import DeliveryState
 from pfn.domain.release import SignatureLevel
 from pfn.domain.subscription import Candidate, Filters
-from pfn.storage.dialect import insert_or, is_pair_of
+from pfn.storage.dialect import insert_or, is_of_plugins
 from pfn.storage.schema import (
     cursors,
     deliveries,
@@ -67,7 +67,7 @@ async def list_candidates(
         .add_columns(listings.c.first_seen, table.c.mirror_date, sources.c.trust_score)
         .join(sources, sources.c.id == table.c.source_id)
         .join(listings, listed, isouter=True)
-        .where(is_pair_of(*key[:2], {one[:2] for one in keys}), tuple_(*key).in_(keys))
+        .where(is_of_plugins(connection, table, {one[:2] for one in keys}), tuple_(*key).in_(keys))
     )
     return {
         (source_id, slug, version): Candidate(
@@ -91,9 +91,7 @@ async def list_tags(
     """Map those of these (source_id, slug) that are known to their tags: as mirrored, or as listed."""
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for table in (listings, plugins):
-        query = select(table.c.source_id, table.c.plugin_id, table.c.tags).where(
-            is_pair_of(table.c.source_id, table.c.plugin_id, keys)
-        )
+        query = select(table.c.source_id, table.c.plugin_id, table.c.tags).where(is_of_plugins(connection, table, keys))
         found |= {(row[0], row[1]): tuple(row[2]) for row in await connection.execute(query)}
     return found
 

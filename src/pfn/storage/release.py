@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pfn.domain.offer import kind_of, make_offer
 from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
 from pfn.domain.zip_verdict import RULES, ZipVerdict
-from pfn.storage.dialect import insert_or, is_pair_of
+from pfn.storage.dialect import insert_or, is_of_plugins
 from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
 from pfn.storage.search import fold_text
 from pfn.wordpress.version import sort_versions
@@ -92,7 +92,7 @@ async def point_newest(connection: AsyncConnection, *releases: Release) -> None:
         rows,
     )
     keys = [(release.source_id, release.plugin_id) for release in releases]
-    of_plugins = is_pair_of(plugin_tags.c.source_id, plugin_tags.c.plugin_id, keys)
+    of_plugins = is_of_plugins(connection, plugin_tags, keys)
     await connection.execute(delete(plugin_tags).where(of_plugins))
     tags = [
         {"source_id": release.source_id, "plugin_id": release.plugin_id, "tag": tag}
@@ -164,7 +164,7 @@ async def digests_among(
     """Map (source, slug, version) of all that is mirrored of these (source, slug) to their SHA-256."""
     table = mirrored_plugins
     query = select(table.c.source_id, table.c.plugin_id, table.c.version, table.c.sha256).where(
-        is_pair_of(table.c.source_id, table.c.plugin_id, plugins_named)
+        is_of_plugins(connection, table, plugins_named)
     )
     return {(row[0], row[1], row[2]): row[3] for row in await connection.execute(query)}
 
@@ -277,7 +277,7 @@ async def list_releases(
     query = (
         select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
         .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(is_pair_of(table.c.source_id, table.c.plugin_id, keys))
+        .where(is_of_plugins(connection, table, keys))
     )
     for row in (await connection.execute(query)).mappings():
         found[row["source_id"], row["plugin_id"]][row["version"]] = _read(row)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from pfn.domain.retention import Offered
-from pfn.storage.dialect import is_pair_of
+from pfn.storage.dialect import is_of_plugins
 from pfn.storage.schema import blobs, mirrored_plugins
 from pfn.wordpress.version import sort_versions
 
@@ -51,7 +51,7 @@ async def list_offered_versions(connection: AsyncConnection, keys: Collection[Ke
     query = (
         select(table.c.source_id, table.c.plugin_id, table.c.version, table.c.sha256, blobs.c.size, table.c.mirror_date)
         .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(is_pair_of(table.c.source_id, table.c.plugin_id, keys), _OFFERED)
+        .where(is_of_plugins(connection, table, keys), _OFFERED)
     )
     found: dict[Key, dict[str, Offered]] = {key: {} for key in keys}
     for source_id, slug, version, *rest in await connection.execute(query):
@@ -87,7 +87,7 @@ async def bring_back(connection: AsyncConnection, keys: Collection[Key], now: in
 
     Bytes that are gone count as damaged from then on: they are not served until they were fetched again.
     """
-    retired = and_(table.c.retired_at.is_not(None), is_pair_of(table.c.source_id, table.c.plugin_id, keys))
+    retired = and_(table.c.retired_at.is_not(None), is_of_plugins(connection, table, keys))
     named = select(table.c.sha256).join(blobs, blobs.c.sha256 == table.c.sha256).where(retired)
     missing = list((await connection.execute(named.where(blobs.c.gone_at.is_not(None)))).scalars())
     absent = update(blobs).where(blobs.c.sha256.in_(missing))

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.usage import UsageDay
-from pfn.storage.dialect import insert_or, is_pair_of
+from pfn.storage.dialect import insert_or, is_of_plugins
 from pfn.storage.schema import mirrored_plugins, usage_days
 
 PluginKey = tuple[str, str]
@@ -47,7 +47,7 @@ async def find_mirrored_versions(
     query = select(table.c.source_id, table.c.plugin_id, table.c.version)
     found: set[tuple[PluginKey, str]] = set()
     for chunk in _chunks(keys):
-        named = query.where(is_pair_of(table.c.source_id, table.c.plugin_id, chunk))
+        named = query.where(is_of_plugins(connection, table, chunk))
         found |= {((row[0], row[1]), row[2]) for row in await connection.execute(named)}
     return found
 
@@ -60,7 +60,7 @@ async def sum_downloads(connection: AsyncConnection, keys: Collection[PluginKey]
     )
     found: dict[PluginKey, int] = {}
     for chunk in _chunks(keys):
-        named = query.where(is_pair_of(table.c.source_id, table.c.plugin_id, chunk))
+        named = query.where(is_of_plugins(connection, table, chunk))
         found |= {(row[0], row[1]): int(row[2]) for row in await connection.execute(named)}
     return found
 
@@ -77,7 +77,7 @@ async def sum_installs(
     )
     found: dict[PluginKey, dict[int, int]] = {}
     for chunk in _chunks(keys):
-        named = query.where(is_pair_of(table.c.source_id, table.c.plugin_id, chunk))
+        named = query.where(is_of_plugins(connection, table, chunk))
         for row in await connection.execute(named):
             found.setdefault((row[0], row[1]), {})[row[2]] = int(row[3])
     return dict(found)
