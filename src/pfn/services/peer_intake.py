@@ -34,7 +34,7 @@ from pfn.protocol.log.entry import (
 from pfn.storage.peer import Proposal, Want, add_wants, count_proposals, put_proposal
 from pfn.storage.release import digests_among
 from pfn.storage.signed_document import catalog_sequence, newest_key_version
-from pfn.storage.source import find_sources
+from pfn.storage.source import find_statuses, get_source
 
 log = structlog.get_logger()
 
@@ -71,20 +71,21 @@ async def sort_leaves(
     """Tell what entries call for, from what is known here; ``origins`` are the logs this node knows."""
     intake = Intake()
     named = {name for _, leaf in leaves if (name := _subject(leaf)) is not None}
-    sources = await find_sources(connection, named) if named else {}
+    statuses = await find_statuses(connection, named) if named else {}
     releases: list[tuple[int, ReleaseLeaf]] = []
     for index, leaf in leaves:
-        source = sources.get(_subject(leaf) or "")
+        source_id = _subject(leaf) or ""
+        status = statuses.get(source_id)
         if isinstance(leaf, EvidenceLeaf) and leaf.subject in origins:
             intake.evidence.add(leaf.subject)
-        elif isinstance(leaf, SourceLeaf) and source is None and leaf.state in {"registered", "resumed"}:
+        elif isinstance(leaf, SourceLeaf) and status is None and leaf.state in {"registered", "resumed"}:
             intake.proposals.append(_propose(peer, leaf, now))
-        elif source is None or source.status is SourceStatus.REMOVED:
+        elif status is None or status is SourceStatus.REMOVED:
             continue
         elif isinstance(leaf, ReleaseLeaf):
             releases.append((index, leaf))
         else:
-            await _sort_known(connection, peer, source, leaf, intake, now)
+            await _sort_known(connection, peer, source_id, leaf, intake, now)
     if releases:
         intake.wants += await _find_wants(connection, peer, releases, now)
     return intake
@@ -111,17 +112,19 @@ def level_of(leaf: ReleaseLeaf) -> SignatureLevel:
 
 
 async def _sort_known(
-    connection: AsyncConnection, peer: Peer, source: Source, leaf: AnyLeaf, intake: Intake, now: int
+    connection: AsyncConnection, peer: Peer, source_id: str, leaf: AnyLeaf, intake: Intake, now: int
 ) -> None:
     match leaf:
-        case PublisherLeaf() if leaf.version > await newest_key_version(connection, source.id):
-            intake.documents.add(source.id)
-        case CatalogLeaf() if leaf.sequence > await catalog_sequence(connection, source.id):
-            intake.documents.add(source.id)
+        case PublisherLeaf() if leaf.version > await newest_key_version(connection, source_id):
+            intake.documents.add(source_id)
+        case CatalogLeaf() if leaf.sequence > await catalog_sequence(connection, source_id):
+            intake.documents.add(source_id)
         case EvidenceLeaf():
-            intake.evidence.add(source.id)
-        case CustodyLeaf() if leaf.key != _hash_key(source.public_key):
-            intake.events.append(_tell_custody(peer, source, now))
+            intake.evidence.add(source_id)
+        case CustodyLeaf():
+            source = await get_source(connection, source_id)
+            if source is not None and leaf.key != _hash_key(source.public_key):
+                intake.events.append(_tell_custody(peer, source, now))
 
 
 async def _find_wants(
