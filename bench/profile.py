@@ -1,9 +1,9 @@
 """Show where a row's time goes: ``python -m bench.profile ROW…``, a sampling profile of the node's processes.
 
 py-spy looks a hundred times a second at which Python line each thread that runs is on, C code under the line that
-called it. Looks at the harness, the publishers and the anchors are left out. Printed are two shares of the same looks:
-whose code was at work (a library, a part of the standard library, a part of ours), and which module of ours had asked
-for it.
+called it. Looks at the harness, the publishers and the anchors are left out, and those at SQLite's own thread where the
+node is within the harness. Printed are two shares of the same looks: whose code was at work (a library, a part of the
+standard library, a part of ours), and which module of ours had asked for it.
 """
 
 import argparse
@@ -88,10 +88,15 @@ def read_samples(lines: Sequence[str]) -> Profile:
         files = [found["file"] for frame in stack.split(";") if (found := _FRAME.search(frame))]
         if not files:
             continue
+        asked = next(
+            (_module(file) for file in reversed(files) if file.startswith("pfn/") and file not in _PLUMBING), None
+        )
+        if asked is None and not serving:
+            # SQLite's thread: making the store, which is no part of it, went through the same.
+            continue
         profile.looks += int(count)
         profile.at_work[_name(files[-1])] += int(count)
-        ours = next((file for file in reversed(files) if file.startswith("pfn/") and file not in _PLUMBING), None)
-        profile.asked_by[_module(ours) if ours else _server_or_thread(files)] += int(count)
+        profile.asked_by[asked or _server_or_thread(files)] += int(count)
     return profile
 
 

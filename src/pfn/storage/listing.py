@@ -6,7 +6,7 @@ Only what changed is written. A plugin that is listed no more keeps its row, mar
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.sync import Listing
@@ -15,6 +15,9 @@ from pfn.storage.schema import listing_states, listings
 
 # Both databases take many more parameters in a statement, but not any number.
 _AT_A_TIME = 500
+
+
+_STATE = select(listing_states).where(listing_states.c.source_id == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,7 @@ class ListingState:
 
 async def get_listing_state(connection: AsyncConnection, source_id: str) -> ListingState | None:
     """Give how the last hearing of a source went; None where there was none."""
-    query = select(listing_states).where(listing_states.c.source_id == source_id)
-    row = (await connection.execute(query)).mappings().first()
+    row = (await connection.execute(_STATE, {"of": source_id})).mappings().first()
     return None if row is None else ListingState(**{name: row[name] for name in row if name != "source_id"})
 
 

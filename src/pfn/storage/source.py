@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, RowMapping, delete, exists, func, insert, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.source import AuthorInfo, Source, SourceStatus
@@ -34,6 +34,9 @@ def _read(row: RowMapping) -> Source:
 
 
 _COLUMNS = [column.name for column in sources.columns]
+# Asked several times in whatever is done, and longer in the making than in the running.
+_ONE = select(sources).where(sources.c.id == bindparam("of"))
+_ONE_HELD = _ONE.with_for_update()
 
 
 def _write(values: Mapping[str, object]) -> dict[str, object]:
@@ -53,8 +56,7 @@ async def add_source(connection: AsyncConnection, source: Source) -> None:
 
 async def get_source(connection: AsyncConnection, source_id: str, *, lock: bool = False) -> Source | None:
     """Find a source by id, removed or not; ``lock`` holds its row for this transaction."""
-    query = select(sources).where(sources.c.id == source_id)
-    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    row = (await connection.execute(_ONE_HELD if lock else _ONE, {"of": source_id})).mappings().first()
     return None if row is None else _read(row)
 
 

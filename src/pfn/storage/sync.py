@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, delete, exists, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.schedule import Work
@@ -11,6 +11,12 @@ from pfn.storage.dialect import insert_or, is_pair_of
 from pfn.storage.schema import schedule, sync_failures, syncs
 
 _STOPPED = "Its worker stopped while this sync ran. What it had stored is kept; the next sync goes on."
+_RUNNING = (
+    select(syncs)
+    .where(syncs.c.source_id == bindparam("of"), syncs.c.state == SyncState.RUNNING.value)
+    .order_by(syncs.c.id.desc())
+    .limit(1)
+)
 
 
 def read_sync(row: RowMapping) -> Sync:
@@ -51,8 +57,7 @@ async def list_syncs(connection: AsyncConnection, source_id: str, *, limit: int)
 
 async def find_running(connection: AsyncConnection, source_id: str) -> Sync | None:
     """Find the newest sync of a source that says it runs."""
-    query = select(syncs).where(syncs.c.source_id == source_id, syncs.c.state == SyncState.RUNNING.value)
-    row = (await connection.execute(query.order_by(syncs.c.id.desc()).limit(1))).mappings().first()
+    row = (await connection.execute(_RUNNING, {"of": source_id})).mappings().first()
     return None if row is None else read_sync(row)
 
 
