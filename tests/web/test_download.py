@@ -279,8 +279,41 @@ def test_what_was_not_asked_for_the_longest_is_forgotten() -> None:
     assert hot.get(tags[0]) == files[0]
     hot.keep(tags[2], files[2])
     assert [hot.get(tag) is not None for tag in tags] == [True, False, True]
-    hot.keep(tags[1], files[0])
-    assert hot.get(tags[1]) is None
+
+
+async def test_a_larger_file_is_kept_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    zipped = plugin_zip(SLUG, "1.0", files={"data.bin": random.Random(1).randbytes(900_000)})
+    async with serve_node(tmp_path / "node") as node, FakePublisher() as publisher:
+        publisher.add_plugin(SLUG, "1.0", content=zipped)
+        source = await follow(node, publisher)
+        [stored] = [path for path in (node.data / "blobs" / "sha256").rglob("*") if path.is_file()]
+        async with httpx.AsyncClient(base_url=node.url) as anybody:
+
+            async def ask() -> bytes:
+                answer = await anybody.get(zip_path(source, SLUG, "1.0"))
+                return answer.content if answer.status_code == 200 else b""
+
+            assert await ask() == zipped
+            # Damaged when it would be kept: it is not.
+            stored.write_bytes(zipped[::-1])
+            assert await ask() == zipped[::-1]
+            stored.write_bytes(zipped)
+            assert await ask() == zipped
+            stored.unlink()
+            assert await ask() == zipped
+
+
+async def test_one_that_was_asked_for_once_is_not_kept(tmp_path: Path) -> None:
+    zipped = plugin_zip(SLUG, "1.0", files={"data.bin": random.Random(1).randbytes(900_000)})
+    async with serve_node(tmp_path / "node") as node, FakePublisher() as publisher:
+        publisher.add_plugin(SLUG, "1.0", content=zipped)
+        source = await follow(node, publisher)
+        [stored] = [path for path in (node.data / "blobs" / "sha256").rglob("*") if path.is_file()]
+        async with httpx.AsyncClient(base_url=node.url) as anybody:
+            path = zip_path(source, SLUG, "1.0")
+            assert (await anybody.get(path)).content == zipped
+            stored.unlink()
+            assert_problem(await anybody.get(path), Code.BLOB_MISSING)
 
 
 MISSING = {

@@ -1,7 +1,8 @@
 """Send stored bytes: whole or one range, conditionally, byte for byte (RFC 9110 sections 13 and 14).
 
 Files are read in threads in large pieces, never on the event loop; a small file is one read and one message, and one
-that was sent a short while ago no read at all, for going to a thread and back costs more than all the rest.
+that was sent a short while ago no read at all, for going to a thread and back costs more than all the rest. So it is
+with one of up to a megabyte that was asked for twice.
 
 Bytes that come from a bucket crossed a network and are hashed on their way: of what is sent whole, the last piece goes
 out only once the digest of all is right, else the answer breaks off; what is small is hashed before any of it is sent.
@@ -30,8 +31,10 @@ from pfn.web.validator import not_modified
 log = structlog.get_logger()
 
 _CHUNK = 512 * 1024
-_LARGEST_HOT = 128 * 1024
+_SMALL = 128 * 1024
+_LARGEST_HOT = 1024 * 1024
 _MOST_HOT = 16 * 1024 * 1024
+_MOST_ASKED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class ByteRange:
 
 
 class HotFiles:
-    """Small files that were sent a short while ago, by their strong ETag, which is their SHA-256 in quotes.
+    """Files that were sent a short while ago, by their strong ETag, which is their SHA-256 in quotes.
 
     Bytes that are damaged on the disk are never kept, so that mending them there mends them here.
     """
@@ -56,6 +59,7 @@ class HotFiles:
     def __init__(self, most_bytes: int = _MOST_HOT) -> None:
         self._left = most_bytes
         self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._asked: OrderedDict[str, None] = OrderedDict()
 
     def get(self, etag: str) -> bytes | None:
         """Give the file."""
@@ -64,9 +68,20 @@ class HotFiles:
             self._files.move_to_end(etag)
         return content
 
+    def wants(self, etag: str, size: int) -> bool:
+        """Tell whether to keep a file that is asked for: a small one, or one that somebody asked for before."""
+        if size <= _SMALL:
+            return True
+        if etag in self._asked:
+            return size <= _LARGEST_HOT
+        self._asked[etag] = None
+        if len(self._asked) > _MOST_ASKED:
+            self._asked.popitem(last=False)
+        return False
+
     def keep(self, etag: str, content: bytes) -> None:
-        """Remember a file, and forget those that were not asked for the longest."""
-        if len(content) > _LARGEST_HOT or etag in self._files or etag != f'"{hashlib.sha256(content).hexdigest()}"':
+        """Remember a file whose bytes are those of its ETag, and forget those that were not asked for the longest."""
+        if etag in self._files:
             return
         self._files[etag] = content
         self._left -= len(content)
@@ -123,9 +138,11 @@ class FileSender(Response):
         await send({"type": "http.response.body", "body": piece, "more_body": False})
 
     async def _send_file(self, send: Send) -> None:
-        file, piece = await asyncio.to_thread(self._open)
-        if len(piece) == self._blob.size:
-            self._hot.keep(self.headers["etag"], piece)
+        etag, size = self.headers["etag"], self._blob.size
+        wanted = self._part.length == size and self._hot.wants(etag, size)
+        file, piece, right = await asyncio.to_thread(self._open, size if wanted else _CHUNK, hashed=wanted)
+        if right:
+            self._hot.keep(etag, piece)
         try:
             await self._start(send)
             await self._send_body(file, piece, send)
@@ -134,7 +151,7 @@ class FileSender(Response):
 
     async def _send_remote(self, send: Send) -> None:
         blob, part = self._blob, self._part
-        if blob.size <= _LARGEST_HOT:
+        if blob.size <= _SMALL:
             content = b"".join([piece async for piece in _hashed(self._releases.read(blob, 0, blob.size), blob)])
             self._hot.keep(self.headers["etag"], content)
             await self._send_small(content, send)
@@ -152,11 +169,13 @@ class FileSender(Response):
     async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
-    def _open(self) -> tuple[FileIO, bytes]:
+    def _open(self, most: int, *, hashed: bool) -> tuple[FileIO, bytes, bool]:
+        """Open the file and read its first piece; tell whether that is the blob, where it is to be ``hashed``."""
         file = self._releases.open(self._blob)
         try:
             file.seek(self._part.first)
-            return file, file.read(min(self._part.length, _CHUNK))
+            piece = file.read(min(self._part.length, most))
+            return file, piece, hashed and hashlib.sha256(piece).hexdigest() == self._blob.sha256
         except BaseException:
             file.close()
             raise

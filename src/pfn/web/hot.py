@@ -34,7 +34,7 @@ Key: TypeAlias = tuple[str, bytes, str]
 
 _STATE: Final = "hot"
 _LONGEST_S: Final = 60.0
-_LARGEST: Final = 128 * 1024
+_LARGEST: Final = 1024 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
 # What makes an answer one person's, or a part; and another body than GET's.
 _OF_ONE: Final = frozenset({b"authorization", b"cookie", b"range", b"if-modified-since", b"content-length"})
