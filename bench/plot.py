@@ -64,9 +64,12 @@ def _round_up(value: float) -> float:
 
 
 def _spread(places: Mapping[str, float]) -> dict[str, float]:
-    """Keep the names of lines that end near each other apart."""
+    """Keep the names of lines that end near each other apart, and above the axis."""
+    names = sorted(places, key=lambda one: places[one])
     spread: dict[str, float] = {}
-    above = -math.inf
-    for name in sorted(places, key=lambda one: places[one]):
+    above, below = -math.inf, _HEIGHT - _BOTTOM + 12.0
+    for name in names:
         spread[name] = above = max(places[name], above + 16)
+    for name in reversed(names):
+        spread[name] = below = min(spread[name], below - 16)
     return spread

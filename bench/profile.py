@@ -1,9 +1,9 @@
 """Show where a row's time goes: ``python -m bench.profile ROW…``, a sampling profile of the node's processes.
 
 py-spy looks a hundred times a second at which Python line each thread that runs is on, C code under the line that
-called it. Looks at the harness, the publishers and the anchors are left out, and those at SQLite's own thread where the
-node is within the harness. Printed are two shares of the same looks: whose code was at work (a library, a part of the
-standard library, a part of ours), and which module of ours had asked for it.
+called it. Left out are looks at the harness, the publishers, the anchors and the loading of modules, and those at
+SQLite's own thread where the node is within the harness. Printed are two shares of the same looks: whose code was at
+work (a library, a part of the standard library, a part of ours), and which module of ours had asked for it.
 """
 
 import argparse
@@ -22,7 +22,15 @@ from typing import Final
 _MOST: Final = 9
 _LEAST_SHARE: Final = 0.01
 _FRAME: Final = re.compile(r" \((?P<file>[^()]+?)(?::\d+)?\)$")
-_NOT_OURS: Final = ("(pfn/testing/", "(pfn/publisher/", "(bench/store.py", "(bench/static_publisher.py", "(alembic/")
+_NOT_OURS: Final = (
+    "(pfn/testing/",
+    "(pfn/publisher/",
+    "(bench/store.py",
+    "(bench/static_publisher.py",
+    "(bench/swarm.py",
+    "(alembic/",
+    "(<frozen importlib",
+)
 _SERVING: Final = re.compile(r"process \d+:\"[^\"]*(pfn serve|pfn work|pfn\.cli\.)")
 # What a leaf is called where its file's folder says too little.
 _CALLED: Final = {
