@@ -57,15 +57,22 @@ class Shelf:
 
 
 @asynccontextmanager
-async def open_shelf(data: Path, **settings: Any) -> AsyncIterator[Shelf]:
+async def open_shelf(data: Path, *, files: dict[str, bytes] | None = None, **settings: Any) -> AsyncIterator[Shelf]:
     async with serve_node(data, **settings) as node, FakePublisherV2() as publisher:
-        content = publisher.add_plugin(SLUG, VERSION, description="Tells how long it takes. " * 40)
+        content = publisher.add_plugin(SLUG, VERSION, description="Tells how long it takes. " * 40, files=files)
         yield Shelf(node, publisher, await follow(node, publisher), content)
 
 
 @pytest.fixture
 async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
     async with open_shelf(tmp_path / "node") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def large_shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
+    """One whose zip is kept in memory only when it is asked for again."""
+    async with open_shelf(tmp_path / "node", files={"data.bin": random.Random(1).randbytes(900_000)}) as opened:
         yield opened
 
 
@@ -279,41 +286,26 @@ def test_what_was_not_asked_for_the_longest_is_forgotten() -> None:
     assert hot.get(tags[0]) == files[0]
     hot.keep(tags[2], files[2])
     assert [hot.get(tag) is not None for tag in tags] == [True, False, True]
+    hot.keep(tags[1], files[0])
+    assert hot.get(tags[1]) is None
 
 
-async def test_a_larger_file_is_kept_when_it_is_asked_for_again(tmp_path: Path) -> None:
-    zipped = plugin_zip(SLUG, "1.0", files={"data.bin": random.Random(1).randbytes(900_000)})
-    async with serve_node(tmp_path / "node") as node, FakePublisher() as publisher:
-        publisher.add_plugin(SLUG, "1.0", content=zipped)
-        source = await follow(node, publisher)
-        [stored] = [path for path in (node.data / "blobs" / "sha256").rglob("*") if path.is_file()]
-        async with httpx.AsyncClient(base_url=node.url) as anybody:
-
-            async def ask() -> bytes:
-                answer = await anybody.get(zip_path(source, SLUG, "1.0"))
-                return answer.content if answer.status_code == 200 else b""
-
-            assert await ask() == zipped
-            # Damaged when it would be kept: it is not.
-            stored.write_bytes(zipped[::-1])
-            assert await ask() == zipped[::-1]
-            stored.write_bytes(zipped)
-            assert await ask() == zipped
-            stored.unlink()
-            assert await ask() == zipped
+async def test_a_larger_file_is_kept_when_it_is_asked_for_again(large_shelf: Shelf) -> None:
+    path = large_shelf.node.data / "blobs" / large_shelf.blob
+    assert (await large_shelf.ask()).content == large_shelf.content
+    # Damaged when it would be kept: it is not.
+    path.write_bytes(large_shelf.content[::-1])
+    assert (await large_shelf.ask()).content == large_shelf.content[::-1]
+    path.write_bytes(large_shelf.content)
+    assert (await large_shelf.ask()).content == large_shelf.content
+    path.unlink()
+    assert (await large_shelf.ask()).content == large_shelf.content
 
 
-async def test_one_that_was_asked_for_once_is_not_kept(tmp_path: Path) -> None:
-    zipped = plugin_zip(SLUG, "1.0", files={"data.bin": random.Random(1).randbytes(900_000)})
-    async with serve_node(tmp_path / "node") as node, FakePublisher() as publisher:
-        publisher.add_plugin(SLUG, "1.0", content=zipped)
-        source = await follow(node, publisher)
-        [stored] = [path for path in (node.data / "blobs" / "sha256").rglob("*") if path.is_file()]
-        async with httpx.AsyncClient(base_url=node.url) as anybody:
-            path = zip_path(source, SLUG, "1.0")
-            assert (await anybody.get(path)).content == zipped
-            stored.unlink()
-            assert_problem(await anybody.get(path), Code.BLOB_MISSING)
+async def test_one_that_was_asked_for_once_is_not_kept(large_shelf: Shelf) -> None:
+    assert (await large_shelf.ask()).content == large_shelf.content
+    (large_shelf.node.data / "blobs" / large_shelf.blob).unlink()
+    assert_problem(await large_shelf.ask(), Code.BLOB_MISSING)
 
 
 MISSING = {

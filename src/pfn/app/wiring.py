@@ -96,9 +96,9 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Wire a node on its folder and take it apart again; what a crash left is cleared up first.
 
-    Processes that start together on one database clear up one after the other. What a
-    person asks for and is heavy is done ``elsewhere``. A process that is ``helping`` the one that started it leaves out
-    what that one did, and what costs by what is stored.
+    Processes that start together on one database clear up one after the other. What a person asks for and is heavy is
+    done ``elsewhere``. A process that is ``helping`` the one that started it leaves out what that one did, and what
+    costs by what is stored.
     """
     settings = prepared.settings
     database = Database(database_url(settings))

@@ -32,8 +32,6 @@ from pfn.storage.signed_document import get_catalog
 
 log = structlog.get_logger()
 
-"""Sources in these states are asked nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Holder:

@@ -15,8 +15,6 @@ from pfn.storage.schema import listing_states, listings
 
 # Both databases take many more parameters in a statement, but not any number.
 _AT_A_TIME = 500
-
-
 _STATE = select(listing_states).where(listing_states.c.source_id == bindparam("of"))
 
 

@@ -11,6 +11,7 @@ A range of what is large cannot be hashed alone; whoever put it together has the
 
 import asyncio
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -53,20 +54,23 @@ class ByteRange:
 class HotFiles:
     """Files that were sent a short while ago, by their strong ETag, which is their SHA-256 in quotes.
 
-    Bytes that are damaged on the disk are never kept, so that mending them there mends them here.
+    Bytes that are damaged on the disk are never kept, so that mending them there mends them here. Any thread may keep
+    some: what is large is hashed where it was read.
     """
 
     def __init__(self, most_bytes: int = _MOST_HOT) -> None:
         self._left = most_bytes
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._asked: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, etag: str) -> bytes | None:
         """Give the file."""
-        content = self._files.get(etag)
-        if content is not None:
-            self._files.move_to_end(etag)
-        return content
+        with self._lock:
+            content = self._files.get(etag)
+            if content is not None:
+                self._files.move_to_end(etag)
+            return content
 
     def wants(self, etag: str, size: int) -> bool:
         """Tell whether to keep a file that is asked for: a small one, or one that somebody asked for before."""
@@ -80,13 +84,16 @@ class HotFiles:
         return False
 
     def keep(self, etag: str, content: bytes) -> None:
-        """Remember a file whose bytes are those of its ETag, and forget those that were not asked for the longest."""
-        if etag in self._files:
+        """Remember a file, and forget those that were not asked for the longest."""
+        if len(content) > _LARGEST_HOT or etag != f'"{hashlib.sha256(content).hexdigest()}"':
             return
-        self._files[etag] = content
-        self._left -= len(content)
-        while self._left < 0:
-            self._left += len(self._files.popitem(last=False)[1])
+        with self._lock:
+            if etag in self._files:
+                return
+            self._files[etag] = content
+            self._left -= len(content)
+            while self._left < 0:
+                self._left += len(self._files.popitem(last=False)[1])
 
 
 class FileSender(Response):
@@ -138,11 +145,9 @@ class FileSender(Response):
         await send({"type": "http.response.body", "body": piece, "more_body": False})
 
     async def _send_file(self, send: Send) -> None:
-        etag, size = self.headers["etag"], self._blob.size
-        wanted = self._part.length == size and self._hot.wants(etag, size)
-        file, piece, right = await asyncio.to_thread(self._open, size if wanted else _CHUNK, hashed=wanted)
-        if right:
-            self._hot.keep(etag, piece)
+        size = self._blob.size
+        keep = self._part.length == size and self._hot.wants(self.headers["etag"], size)
+        file, piece = await asyncio.to_thread(self._open, keep=keep)
         try:
             await self._start(send)
             await self._send_body(file, piece, send)
@@ -169,16 +174,18 @@ class FileSender(Response):
     async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
-    def _open(self, most: int, *, hashed: bool) -> tuple[FileIO, bytes, bool]:
-        """Open the file and read its first piece; tell whether that is the blob, where it is to be ``hashed``."""
+    def _open(self, *, keep: bool) -> tuple[FileIO, bytes]:
+        """Open the file and read its first piece, which is all of one to ``keep``."""
         file = self._releases.open(self._blob)
         try:
             file.seek(self._part.first)
-            piece = file.read(min(self._part.length, most))
-            return file, piece, hashed and hashlib.sha256(piece).hexdigest() == self._blob.sha256
+            piece = file.read(self._part.length if keep else min(self._part.length, _CHUNK))
         except BaseException:
             file.close()
             raise
+        if keep:
+            self._hot.keep(self.headers["etag"], piece)
+        return file, piece
 
     async def _send_body(self, file: FileIO, piece: bytes, send: Send) -> None:
         left = self._part.length - len(piece)
