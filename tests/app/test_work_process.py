@@ -12,12 +12,12 @@ import pytest
 
 from pfn.app import Prepared, prepare
 from pfn.app.work_process import WorkProcess
+from pfn.cli.serve import WORK_COMMAND
 from pfn.domain.schedule import Due, Outcome, Result, Work
 from pfn.protocol.errors import Code, PfnError
 from pfn.services.lease import Lease
 from pfn.settings import Settings
 
-COMMAND = (sys.executable, "-m", "pfn.cli.work_process")
 # Nobody registered it: there is nothing to do, and that is an outcome.
 NOTHING = Outcome(Result.UNCHANGED, detail="source_not_verified")
 
@@ -33,7 +33,7 @@ def prepared(tmp_path: Path) -> Prepared:
 
 @pytest.fixture
 async def elsewhere(prepared: Prepared) -> AsyncIterator[WorkProcess]:
-    process = WorkProcess(prepared, COMMAND)
+    process = WorkProcess(prepared, WORK_COMMAND)
     yield process
     await process.close()
 
@@ -92,12 +92,13 @@ import asyncio, sys
 from pathlib import Path
 from pfn.app import prepare
 from pfn.app.work_process import WorkProcess
+from pfn.cli.serve import WORK_COMMAND
 from pfn.domain.schedule import Due, Work
 from pfn.services.lease import Lease
 from pfn.settings import Settings
 
 async def main():
-    elsewhere = WorkProcess(prepare(Settings(data=Path(sys.argv[1]))), (sys.executable, "-m", "pfn.cli.work_process"))
+    elsewhere = WorkProcess(prepare(Settings(data=Path(sys.argv[1]))), WORK_COMMAND)
     await elsewhere.do(Lease(Due(Work.SYNC, "nobody@nowhere.example", "", due_at=0, interval_s=60), "token"))
     print(elsewhere._process.pid, flush=True)
     await asyncio.sleep(60)

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
@@ -15,12 +18,13 @@ from pfn.domain.zip_verdict import ZipVerdict, check_claim, from_report
 from pfn.protocol.errors import Code, PfnError
 from pfn.services import zip_check
 from pfn.services.zip_check import ZipCheck
+from pfn.services.zip_judge import judge_all
 from pfn.storage.database import Database, sqlite_url
 from pfn.storage.migrate import migrate
 from pfn.storage.release import add_release
 from pfn.storage.source import add_source
 from pfn.testing.plugin import plugin_zip
-from pfn.wordpress.plugin_zip import ZipReport, inspect_zip
+from pfn.wordpress.plugin_zip import inspect_zip
 
 
 async def test_bytes_that_were_judged_are_not_judged_again(database: Database, tmp_path: Path) -> None:
@@ -52,7 +56,7 @@ async def test_a_zip_that_kills_its_judge_is_refused_and_no_other(
     deadly, honest = tmp_path / "deadly.zip", tmp_path / "honest.zip"
     for path in (deadly, honest):
         path.write_bytes(plugin_zip("hello", "1.0"))
-    monkeypatch.setattr(zip_check, "_inspect", _die_of_the_deadly_one)
+    monkeypatch.setattr(zip_check, "judge_all", _die_of_the_deadly_one)
     zips = ZipCheck(database, 1)
     try:
         outcomes = await asyncio.gather(
@@ -99,7 +103,20 @@ async def test_nobody_who_asks_as_the_last_rounds_end_is_forgotten(
         zips.close()
 
 
-def _die_of_the_deadly_one(path: Path) -> ZipReport:
-    if path.name == "deadly.zip":
+async def test_a_judge_loads_what_it_needs_and_no_node() -> None:
+    """Each is a process of its own, and there may be as many as cores."""
+    program = """
+import sys
+import {module}
+print(*{{"aiohttp", "fastapi", "httpx", "pydantic", "sqlalchemy", "typer"}} & set(sys.modules))
+"""
+    for module in ("pfn.__main__", "pfn.services.zip_judge"):
+        command = [sys.executable, "-c", program.format(module=module)]
+        answer = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+        assert answer.stdout.split() == []
+
+
+def _die_of_the_deadly_one(paths: Sequence[Path]) -> Sequence[ZipVerdict | Exception]:
+    if any(path.name == "deadly.zip" for path in paths):
         os._exit(9)
-    return inspect_zip(path.read_bytes())
+    return judge_all(paths)

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
 
-import httpx
 import typer
 
 from pfn.cli.log import configure_logging
@@ -27,7 +26,8 @@ from pfn.settings import load_settings
 P = ParamSpec("P")
 # Whoever reads the folder is its operator, and works for nobody else meanwhile.
 _IN_PROCESS = {"work": False, "address_limit": 0, "key_limit": 0}
-_TIMEOUT = httpx.Timeout(30, read=600)  # subscribing answers when the sync is done
+# To connect, to read, to write, to get a connection, in seconds; subscribing answers when the sync is done.
+_TIMEOUT = (30, 600, 30, 30)
 
 NodeUrl = Annotated[
     str | None,
@@ -87,6 +87,9 @@ def node_command(
 @asynccontextmanager
 async def connect(node: str | None, key: str | None, data: Path | None) -> AsyncIterator[NodeClient]:
     """Open the node that is meant. Raises PfnError (``data_missing``) where there is none."""
+    # Here, for a node that serves loads this module and has no use for it.
+    import httpx
+
     if node is not None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         async with httpx.AsyncClient(base_url=node, headers=headers, timeout=_TIMEOUT) as http:

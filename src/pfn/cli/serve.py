@@ -3,12 +3,16 @@
 import gc
 import sys
 from dataclasses import replace
+from typing import Final
 
 from pfn.app import Prepared, begin_stop, build_app, prepare
 from pfn.cli.listen import open_listener, serve_app
 from pfn.cli.log import configure_logging
 from pfn.cli.output import out
 from pfn.settings import LoadedSettings
+
+WORK_COMMAND: Final = (sys.executable, "-c", "from pfn.cli.work_process import main; main()")
+"""Starts the other process. Not ``-m``: its main module would be loaded by each judge of zips too."""
 
 
 def serve_node(loaded: LoadedSettings) -> None:
@@ -23,7 +27,7 @@ def serve_node(loaded: LoadedSettings) -> None:
         app = build_app(
             prepared,
             on_ready=lambda: _begin(settings.address),
-            work_command=(sys.executable, "-m", "pfn.cli.work_process"),
+            work_command=WORK_COMMAND,
         )
         serve_app(app, listener, on_stop=lambda: begin_stop(app))
 

@@ -107,7 +107,3 @@ async def _do(pipe: asyncio.StreamWriter, number: int, begin: Callable[[], Await
         log.exception("work_failed")
         ended = Ended(number, error=(Code.INTERNAL, "Something went wrong in the work.", repr(error), None))
     await send(pipe, ended)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,10 +10,11 @@ A site is asked over https; over http only on this machine.
 import ipaddress
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from pfn.client.verification import Documents
@@ -23,6 +24,9 @@ from pfn.protocol.dsse import MAX_ENVELOPE_BYTES, parse_envelope
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.publisher_document import PublisherDocument
 from pfn.protocol.source_id import normalize_instance_url, source_id
+
+if TYPE_CHECKING:
+    import httpx
 
 WELL_KNOWN = "/.well-known/pfn"
 MAX_KEY_DOCUMENTS = 200
@@ -69,6 +73,9 @@ def read_documents(
     if version is not None:
         _require(_VERSION, version, "version")
     if isinstance(where, str) and "://" in where:
+        # Here, for a node that serves loads this module and has no use for it.
+        import httpx
+
         url = _check_url(where)
         timeout = httpx.Timeout(STEP_SECONDS)
         with httpx.Client(timeout=timeout, headers={"Accept-Encoding": "identity"}, follow_redirects=False) as http:
@@ -133,7 +140,9 @@ def _read_folder(folder: Path) -> _Read:
     return read
 
 
-def _read_site(http: httpx.Client, url: str) -> _Read:
+def _read_site(http: "httpx.Client", url: str) -> _Read:
+    import httpx
+
     deadline = time.monotonic() + TOTAL_SECONDS
 
     def check_time() -> None:
@@ -162,8 +171,8 @@ def _read_site(http: httpx.Client, url: str) -> _Read:
     return read
 
 
-def _check_answer(answer: httpx.Response) -> None:
-    if answer.status_code != httpx.codes.OK:
+def _check_answer(answer: "httpx.Response") -> None:
+    if answer.status_code != HTTPStatus.OK:
         raise PfnError(Code.PUBLISHER_STATUS, f"{answer.url} answered with status {answer.status_code} instead of 200.")
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise PfnError(Code.PUBLISHER_STATUS, f"{answer.url} answered in an encoding that was not asked for.")

@@ -1,13 +1,16 @@
 """Talk to a node's API (protocol.md section 1): JSON in, JSON out, a problem document as an error."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 Query: TypeAlias = str | int | bool | Sequence[str] | None
-# Streams say something every 15 seconds; one that is silent for longer is dead.
-_SILENT = httpx.Timeout(30, read=60)
+# To connect, to read, to write, to get a connection, in seconds. Streams say something every 15; one that is silent
+# for longer is dead.
+_SILENT = (30, 60, 30, 30)
 
 
 class NodeError(Exception):
@@ -32,7 +35,7 @@ class NodeClient:
     ``live`` says whether answers come as they are written; a node inside this process gives them whole.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, live: bool = True) -> None:
+    def __init__(self, http: "httpx.AsyncClient", *, live: bool = True) -> None:
         self._http = http
         self._live = live
 
@@ -44,7 +47,7 @@ class NodeClient:
         """POST a document and give the answer. Raises NodeError."""
         return (await self._send("POST", path, json=dict(body))).json()
 
-    async def fetch(self, path: str, **query: Query) -> httpx.Response:
+    async def fetch(self, path: str, **query: Query) -> "httpx.Response":
         """GET anything. Raises NodeError."""
         return await self._send("GET", path, params=_drop_none(query))
 
@@ -53,37 +56,40 @@ class NodeClient:
         if not self._live:
             raise NodeError("node_unreachable", "Only a running node can be followed; name it: --node URL --key KEY")
         params = _drop_none(query)
-        try:
+        with self._reach():
             async with self._http.stream("GET", path, params=params, headers=headers, timeout=_SILENT) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     raise _read_problem(answer)
                 async for line in answer.aiter_lines():
                     yield line
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
 
-    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  # httpx's own
-        try:
+    async def _send(self, method: str, path: str, **more: Any) -> "httpx.Response":  # noqa: ANN401  # httpx's own
+        with self._reach():
             answer = await self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
         if answer.is_success:
             return answer
         raise _read_problem(answer)
 
-    def _unreachable(self, error: httpx.HTTPError) -> NodeError:
-        return NodeError(
-            "node_unreachable",
-            f"The node at {self._http.base_url} cannot be reached: {error or type(error).__name__}",
-        )
+    @contextmanager
+    def _reach(self) -> Iterator[None]:
+        # Here, for a node that serves loads this module and has no use for its 2.5 MB.
+        import httpx
+
+        try:
+            yield
+        except httpx.HTTPError as error:
+            raise NodeError(
+                "node_unreachable",
+                f"The node at {self._http.base_url} cannot be reached: {error or type(error).__name__}",
+            ) from error
 
 
 def _drop_none(query: Mapping[str, Query]) -> dict[str, str | int | bool | Sequence[str]]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _read_problem(answer: httpx.Response) -> NodeError:
+def _read_problem(answer: "httpx.Response") -> NodeError:
     try:
         problem = answer.json()
         return NodeError(problem["code"], problem["detail"], answer.status_code, problem)

@@ -6,24 +6,20 @@ judged again, whoever brings it.
 """
 
 import asyncio
-import mmap
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfn.domain.zip_verdict import ZipVerdict, from_report
+from pfn.domain.zip_verdict import ZipVerdict
 from pfn.protocol.errors import Code, PfnError
+from pfn.services.zip_judge import follow_parent, judge_all
 from pfn.storage.database import Database
 from pfn.storage.zip_verdict import find_verdicts
 from pfn.tracing import span
-from pfn.wordpress.plugin_zip import ZipReport, inspect_zip
 
 # So many go to a judge together: to ask and to send costs more than a small zip itself.
 _TOGETHER = 16
@@ -138,39 +134,8 @@ def _answer(asked: _Asked, outcome: ZipVerdict | BaseException) -> None:
 def _open_pool(workers: int) -> ProcessPoolExecutor:
     # "spawn" shares no locks and no connections with this process.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
 
 
 async def _run(pool: ProcessPoolExecutor, paths: Sequence[Path]) -> Sequence[ZipVerdict | Exception]:
-    return await asyncio.get_running_loop().run_in_executor(pool, _judge_all, _inspect, paths)
-
-
-def _follow_parent() -> None:
-    """End this process when the node does, however it ended: a killed node must leave nobody behind."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # it runs in a child only
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _judge_all(inspect: Callable[[Path], ZipReport], paths: Sequence[Path]) -> Sequence[ZipVerdict | Exception]:
-    return [_judge_one(inspect, path) for path in paths]
-
-
-def _judge_one(inspect: Callable[[Path], ZipReport], path: Path) -> ZipVerdict | Exception:
-    try:
-        return from_report(inspect(path))
-    except OSError as error:
-        return error
-
-
-def _inspect(path: Path) -> ZipReport:
-    with path.open("rb") as file:
-        if path.stat().st_size == 0:
-            return inspect_zip(b"")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return inspect_zip(data)
+    return await asyncio.get_running_loop().run_in_executor(pool, judge_all, paths)
