@@ -337,7 +337,9 @@ async def test_few_strangers_are_met_at_a_time(ours: ServedNode, pretender: Pret
     paths = [f"/node{number}" for number in range(MOST_MEETINGS + 1)]
     pretender.server.answers |= {f"{path}/federation/node": wait for path in paths}
     asked = [asyncio.create_task(ours.post("peers/hello", url=pretender.url + path)) for path in paths[:-1]]
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        while waiting < MOST_MEETINGS:
+            await asyncio.sleep(0.01)
     refused = await ours.post("peers/hello", url=pretender.url + paths[-1])
     assert_problem(refused, Code.TOO_MANY_REQUESTS)
     release.set()

@@ -2,14 +2,14 @@
 
 import asyncio
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from tests.support.records import ANN, BOB, VERDICT, add_sources, make_blob, make_release, offer
 
-from pfn.domain.release import SignatureLevel
+from pfn.domain.release import Release, ReleaseRecord, SignatureLevel
 from pfn.storage.database import Database
 from pfn.storage.release import (
     add_release,
@@ -165,6 +165,10 @@ async def test_releases_are_listed_newest_first_as_wordpress_orders_them(databas
     assert [one.version for one in found[ANN, "hello"]] == list(reversed(OLDEST_TO_NEWEST))
 
 
+def record_of(release: Release) -> ReleaseRecord:
+    return ReleaseRecord(**{each.name: getattr(release, each.name) for each in fields(ReleaseRecord)})
+
+
 async def test_a_list_of_many_plugins_mixes_nothing_up(database: Database):
     async with database.write() as connection:
         await add_sources(connection, ANN, BOB)
@@ -175,8 +179,8 @@ async def test_a_list_of_many_plugins_mixes_nothing_up(database: Database):
         found = await list_releases(connection, [(ANN, "a"), (BOB, "b"), (BOB, "nothing")])
         assert await list_releases(connection, []) == {}
     assert found == {
-        (ANN, "a"): (make_release("a", "2.0"), make_release("a")),
-        (BOB, "b"): (make_release("b", source_id=BOB),),
+        (ANN, "a"): (record_of(make_release("a", "2.0")), record_of(make_release("a"))),
+        (BOB, "b"): (record_of(make_release("b", source_id=BOB)),),
         (BOB, "nothing"): (),
     }
 

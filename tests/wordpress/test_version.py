@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+from functools import cmp_to_key
 
 import pytest
 from hypothesis import given
@@ -153,6 +154,11 @@ def test_the_order_does_not_depend_on_the_order_of_arrival(versions: list[str], 
     rng.shuffle(shuffled)
     assert sort_versions(shuffled) == sort_versions(versions)
     assert newest(shuffled) == newest(versions)
+
+
+@given(st.lists(st.from_regex(r"([0-9]{1,2}|[0-9]{17,20})(\.([0-9]{1,2}|[0-9]{17,20})){0,3}", fullmatch=True)))
+def test_numbers_and_dots_sort_as_they_compare(versions: list[str]) -> None:
+    assert sort_versions(versions) == sorted(sorted(versions), key=cmp_to_key(compare_versions))
 
 
 def test_versions_sort_oldest_first() -> None:

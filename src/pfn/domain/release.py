@@ -61,9 +61,9 @@ class KeptSignature:
     public_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRecord:
+    """What a list of versions shows of a release: which bytes they are, and how they stand here.
 
     ``log_index`` is where its leaf stands in this node's log, ``retired_at`` since when its bytes are kept no more.
     """
@@ -72,15 +72,9 @@ class Release:
     source_id: str
     name: str
     version: str
-    description: str | None
     mirror_date: int
     blob: Blob
     level: SignatureLevel
-    signature: KeptSignature | None
-    tags: tuple[str, ...] = ()
-    author: str | None = None
-    facts: dict[str, object] = field(default_factory=dict)
-    statement_sequence: int | None = None
     yanked_at: int | None = None
     yank_reason: str | None = None
     block_reason: str | None = None
@@ -93,9 +87,21 @@ class Release:
         return self.yanked_at is None and self.block_reason is None and self.retired_at is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(ReleaseRecord):
+    """One row of ``mirrored_plugins`` with its blob. ``facts`` are what the zip's header and readme say."""
+
+    description: str | None
+    signature: KeptSignature | None
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+    statement_sequence: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin of a source with every mirrored release, newest version first."""
+    """A plugin of a source. ``newest`` is offered by default: the newest that is not yanked, blocked or retired."""
 
     plugin_id: str
     source_id: str
@@ -105,9 +111,9 @@ class Plugin:
     tags: tuple[str, ...]
     updated_at: int
     trust_score: float
-    releases: tuple[Release, ...]
+    newest: Release
 
     @property
-    def newest(self) -> Release:
-        """The release offered by default: the newest that is neither yanked nor blocked."""
-        return next((release for release in self.releases if release.offered), self.releases[0])
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others: (source_id, plugin_id)."""
+        return self.source_id, self.plugin_id

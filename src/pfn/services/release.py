@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from pfn.domain.download import Download
-from pfn.domain.release import Blob, Release, SignatureLevel
+from pfn.domain.release import Blob, Release, ReleaseRecord, SignatureLevel
 from pfn.domain.source import Source, SourceStatus
 from pfn.protocol.check import Check
 from pfn.protocol.ed25519 import parse_public_key
@@ -62,6 +62,14 @@ class ReleaseService:
         """Give one page of plugins. Raises PfnError (``invalid_field``) for a foreign cursor."""
         async with self._database.read() as connection:
             return await list_plugins(connection, query)
+
+    async def list_versions(
+        self, query: PluginQuery
+    ) -> tuple[PluginPage, Mapping[tuple[str, str], Sequence[ReleaseRecord]]]:
+        """Give one page of plugins, and what is on record of each one's releases, newest first. Raises as above."""
+        async with self._database.read() as connection:
+            page = await list_plugins(connection, query)
+            return page, await list_releases(connection, [one.key for one in page.plugins])
 
     async def find(self, source_id: str, plugin_id: str, version: str | None = None) -> tuple[Source, Release]:
         """Find one offered release, the newest where no version is named.

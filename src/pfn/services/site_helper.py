@@ -8,7 +8,7 @@ later, and the key of the release that is offered; never a revoked one. A site k
 is not pinned for what it might still sign.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ from pfn.services.clock import Clock
 from pfn.storage.database import Database
 from pfn.storage.directory import DirectoryQuery, list_directory
 from pfn.storage.offer import find_offered
-from pfn.storage.release import list_releases
+from pfn.storage.release import find_newest
 from pfn.storage.signed_document import get_newest_key_document
 from pfn.wordpress.update_check import is_ours
 
@@ -91,13 +91,12 @@ class SiteHelperService:
             for source_id in {one.source_id for one in chosen.values()}
         }
         rows = [(one.source_id, one.slug) for one in chosen.values()]
-        releases = await list_releases(connection, rows) if rows else {}
+        newest = await find_newest(connection, rows) if rows else {}
         now = int(self._clock())
         pinned = {}
         for slug, one in chosen.items():
             document = documents[one.source_id]
-            newest = [release for release in releases[one.source_id, slug] if release.version == one.version]
-            keys = _choose_keys(document, newest, slug, now) if document else ()
+            keys = _choose_keys(document, newest.get((one.source_id, slug)), slug, now) if document else ()
             if keys:
                 pinned[slug] = Pinned(one, keys)
         return pinned
@@ -112,12 +111,13 @@ async def _read_document(connection: AsyncConnection, source_id: str) -> Publish
     return None if body is None else restore_trust(parse_envelope(body)).document
 
 
-def _choose_keys(document: PublisherDocument, newest: Sequence[Release], slug: str, now: int) -> tuple[str, ...]:
+def _choose_keys(document: PublisherDocument, newest: Release | None, slug: str, now: int) -> tuple[str, ...]:
     revoked = {one.id for one in document.revoked}
     keys: list[PublicKey] = [
         listed.key
         for listed in document.release_keys
         if (listed.slugs is None or slug in listed.slugs) and (listed.not_after is None or listed.not_after > now)
     ]
-    keys += [parse_public_key(one.signature.public_key) for one in newest if one.signature is not None]
+    if newest is not None and newest.signature is not None:
+        keys.append(parse_public_key(newest.signature.public_key))
     return tuple(dict.fromkeys(key.raw_base64 for key in keys if key_id(key) not in revoked))

@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pfn.domain.release import Plugin, SignatureLevel
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.strict_json import JsonValue, parse_json
-from pfn.storage.release import list_releases
+from pfn.storage.release import find_newest
 from pfn.storage.schema import plugin_tags, plugins, sources
 from pfn.storage.search import find_rows
 from pfn.storage.source import serves
@@ -62,7 +62,7 @@ async def list_plugins(connection: AsyncConnection, query: PluginQuery) -> Plugi
     """
     rows = (await connection.execute(_select(connection, query))).mappings().all()
     page = rows[: query.limit]
-    releases = await list_releases(connection, [(row["source_id"], row["plugin_id"]) for row in page])
+    newest = await find_newest(connection, [(row["source_id"], row["plugin_id"]) for row in page])
     found = tuple(
         Plugin(
             plugin_id=row["plugin_id"],
@@ -73,7 +73,7 @@ async def list_plugins(connection: AsyncConnection, query: PluginQuery) -> Plugi
             tags=tuple(row["tags"]),
             updated_at=row["updated_at"],
             trust_score=row["trust_score"],
-            releases=releases[row["source_id"], row["plugin_id"]],
+            newest=newest[row["source_id"], row["plugin_id"]],
         )
         for row in page
     )

@@ -1,6 +1,8 @@
 """The second look at stored bytes: when each blob was looked at, whether it matches, and what came of it by day."""
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pfn.domain.release import Blob, Release
 from pfn.storage.dialect import insert_or
-from pfn.storage.release import list_releases
+from pfn.storage.release import list_releases_of
 from pfn.storage.schema import blobs, care, mirrored_plugins, rechecks
 
 _LOOK = "look"
@@ -32,13 +34,10 @@ async def list_unchecked(
         .limit(limit)
     )
     digests = list((await connection.execute(query)).scalars())
-    named = select(table.c.plugin_id).distinct().where(table.c.source_id == source_id, table.c.sha256.in_(digests))
-    slugs = list((await connection.execute(named)).scalars())
     found: dict[str, list[Release]] = {digest: [] for digest in digests}
-    for releases in (await list_releases(connection, [(source_id, slug) for slug in slugs])).values():
-        for release in releases:
-            if release.blob.sha256 in found:
-                found[release.blob.sha256].append(release)
+    for release in await list_releases_of(connection, digests):
+        if release.source_id == source_id:
+            found[release.blob.sha256].append(release)
     return [tuple(releases) for releases in found.values()]
 
 
@@ -77,13 +76,8 @@ async def newest_check(connection: AsyncConnection) -> int | None:
 
 async def list_holders(connection: AsyncConnection, sha256: str) -> Sequence[tuple[Release, ...]]:
     """Give the releases that have certain bytes, by their source."""
-    table = mirrored_plugins
-    query = select(table.c.source_id, table.c.plugin_id).distinct().where(table.c.sha256 == sha256)
-    keys = [(row[0], row[1]) for row in await connection.execute(query)]
-    found: dict[str, list[Release]] = {}
-    for (source_id, _), releases in (await list_releases(connection, keys)).items():
-        found.setdefault(source_id, []).extend(one for one in releases if one.blob.sha256 == sha256)
-    return [tuple(releases) for releases in found.values()]
+    found = await list_releases_of(connection, [sha256])
+    return [tuple(releases) for _, releases in groupby(found, key=attrgetter("source_id"))]
 
 
 async def get_look(connection: AsyncConnection) -> int | None:

@@ -5,17 +5,34 @@ row per plugin with its newest release, so that lists cost what they show and no
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import RowMapping, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import kind_of, make_offer
-from pfn.domain.release import Blob, KeptSignature, Release, SignatureLevel
+from pfn.domain.release import Blob, KeptSignature, Release, ReleaseRecord, SignatureLevel
 from pfn.domain.zip_verdict import RULES, ZipVerdict
 from pfn.storage.dialect import insert_or, is_of_plugins
 from pfn.storage.schema import blobs, mirrored_plugins, plugin_tags, plugins, version_updates
 from pfn.storage.search import fold_text
 from pfn.wordpress.version import sort_versions
+
+_RECORD: Final = (
+    "plugin_id",
+    "source_id",
+    "name",
+    "version",
+    "mirror_date",
+    "sha256",
+    "level",
+    "yanked_at",
+    "yank_reason",
+    "block_reason",
+    "log_index",
+    "retired_at",
+)
+_BLOB: Final = (blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at)
 
 
 async def add_release(connection: AsyncConnection, release: Release, verdict: ZipVerdict) -> None:
@@ -212,7 +229,14 @@ async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tu
 
 
 def _columns() -> tuple[object, ...]:
-    return (mirrored_plugins, blobs.c.sha1, blobs.c.sha384, blobs.c.size, blobs.c.corrupt_at)
+    return (mirrored_plugins, *_BLOB)
+
+
+def _read_record(row: RowMapping) -> dict[str, Any]:
+    record = {name: row[name] for name in _RECORD}
+    record["level"] = SignatureLevel(record["level"])
+    record["blob"] = Blob(record.pop("sha256"), row["sha1"], row["sha384"], row["size"], row["corrupt_at"] is not None)
+    return record
 
 
 def _read(row: RowMapping) -> Release:
@@ -220,24 +244,13 @@ def _read(row: RowMapping) -> Release:
     if row["signature"]:
         signature = KeptSignature(row["signature"], row["signed_message"], row["signing_key"])
     return Release(
-        plugin_id=row["plugin_id"],
-        source_id=row["source_id"],
-        name=row["name"],
-        version=row["version"],
+        **_read_record(row),
         description=row["description"],
-        mirror_date=row["mirror_date"],
-        blob=Blob(row["sha256"], row["sha1"], row["sha384"], row["size"], row["corrupt_at"] is not None),
-        level=SignatureLevel(row["level"]),
         signature=signature,
         tags=tuple(row["tags"]),
         author=row["author"],
         facts=row["facts"],
         statement_sequence=row["statement_sequence"],
-        yanked_at=row["yanked_at"],
-        yank_reason=row["yank_reason"],
-        block_reason=row["block_reason"],
-        log_index=row["log_index"],
-        retired_at=row["retired_at"],
     )
 
 
@@ -268,19 +281,40 @@ async def get_release(
     return None if row is None else _read(row)
 
 
-async def list_releases(
-    connection: AsyncConnection, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[Release, ...]]:
-    """Give the releases of these plugins, keyed by (source_id, plugin_id), newest version first."""
+async def find_newest(connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Release]:
+    """Give the newest offered release of those of these plugins that have one, keyed by (source_id, plugin_id)."""
     table = mirrored_plugins
-    found: dict[tuple[str, str], dict[str, Release]] = {key: {} for key in keys}
+    is_newest = and_(
+        table.c.source_id == plugins.c.source_id,
+        table.c.plugin_id == plugins.c.plugin_id,
+        table.c.version == plugins.c.newest_version,
+    )
     query = (
         select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .join(plugins, is_newest)
+        .where(is_of_plugins(connection, plugins, keys))
+    )
+    rows = (await connection.execute(query)).mappings()
+    return {(row["source_id"], row["plugin_id"]): _read(row) for row in rows}
+
+
+async def list_releases(
+    connection: AsyncConnection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[ReleaseRecord, ...]]:
+    """Give what is on record of each release of these plugins, keyed by (source_id, plugin_id), newest version first.
+
+    Not what their zips say of themselves: that is most of a row, and nothing that shows old versions shows it.
+    """
+    table = mirrored_plugins
+    found: dict[tuple[str, str], dict[str, ReleaseRecord]] = {key: {} for key in keys}
+    query = (
+        select(*(table.c[name] for name in _RECORD), *_BLOB)
         .join(blobs, blobs.c.sha256 == table.c.sha256)
         .where(is_of_plugins(connection, table, keys))
     )
     for row in (await connection.execute(query)).mappings():
-        found[row["source_id"], row["plugin_id"]][row["version"]] = _read(row)
+        found[row["source_id"], row["plugin_id"]][row["version"]] = ReleaseRecord(**_read_record(row))
     return {
         key: tuple(releases[version] for version in reversed(sort_versions(releases)))
         for key, releases in found.items()
@@ -330,7 +364,9 @@ async def refresh_newest(connection: AsyncConnection, source_id: str, plugin_id:
     key = (source_id, plugin_id)
     offered = [release for release in (await list_releases(connection, [key]))[key] if release.offered]
     if offered:
-        await point_newest(connection, offered[0])
+        newest = await get_release(connection, source_id, plugin_id, offered[0].version)
+        assert newest is not None  # this very transaction has just listed it
+        await point_newest(connection, newest)
         return
     await connection.execute(delete(plugins).where(plugins.c.source_id == source_id, plugins.c.plugin_id == plugin_id))
 
@@ -342,6 +378,18 @@ async def list_signed_releases(connection: AsyncConnection, source_id: str) -> l
         select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
         .join(blobs, blobs.c.sha256 == table.c.sha256)
         .where(table.c.source_id == source_id, table.c.level == SignatureLevel.ARTIFACT.value)
+    )
+    return [_read(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_releases_of(connection: AsyncConnection, digests: Collection[str]) -> list[Release]:
+    """Give the releases whose zips have these SHA-256, by source, oldest first."""
+    table = mirrored_plugins
+    query = (
+        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
+        .join(blobs, blobs.c.sha256 == table.c.sha256)
+        .where(table.c.sha256.in_(digests))
+        .order_by(table.c.source_id, table.c.id)
     )
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 

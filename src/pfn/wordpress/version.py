@@ -38,6 +38,7 @@ _DOT: Final = ord(".")
 _SEPARATORS: Final = b".-_+"
 _DIGITS: Final = b"0123456789"
 _ALPHANUMERIC: Final = (ascii_letters + digits).encode()
+_PLAIN: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*", re.ASCII)
 _RELEASE_VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
 
 
@@ -73,7 +74,11 @@ def is_newer(candidate: str, than: str) -> bool:
 
 def sort_versions(versions: Iterable[str]) -> list[str]:
     """Return the versions, oldest first; equal ones by their text, whatever order they came in."""
-    return sorted(sorted(versions), key=cmp_to_key(compare_versions))
+    texts = sorted(versions)
+    if all(_PLAIN.fullmatch(text) for text in texts):
+        # Nearly all are numbers and dots. These compare as their numbers do, and PHP's way takes ten times as long.
+        return sorted(texts, key=lambda text: [int(number) for number in text.split(".")])
+    return sorted(texts, key=cmp_to_key(compare_versions))
 
 
 def newest(versions: Iterable[str]) -> str | None:

@@ -38,9 +38,10 @@ async def test_a_running_sync_shows_a_bar_and_the_page_reads_itself_again(
     work = asyncio.create_task(api.post("subscribe", sourceId=source_id))
     await asked.wait()
     page = await operator.open(here)
-    while bars(page)[0].get("value") == "0":
-        await asyncio.sleep(0.1)
-        page = await operator.open(here)
+    async with asyncio.timeout(60):
+        while bars(page)[0].get("value") != str(PLUGINS - 1):
+            await asyncio.sleep(0.1)
+            page = await operator.open(here)
     assert bars(page) == [{"id": "sync-progress", "max": str(PLUGINS), "value": str(PLUGINS - 1)}]
     assert refreshes(page) == ["3"]
     assert f"{PLUGINS - 1} of {PLUGINS} fetched" in page.text

@@ -1,12 +1,13 @@
 """What clients get: the row shapes of protocol.md section 1, made from the domain's objects."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
 from pfn.domain.health import HealthHour, average
 from pfn.domain.log import LogStanding
-from pfn.domain.release import Plugin, Release, SignatureLevel
+from pfn.domain.release import Plugin, ReleaseRecord, SignatureLevel
 from pfn.domain.schedule import Due
 from pfn.domain.source import AuthorInfo, Source
 from pfn.domain.sync import Sync
@@ -246,7 +247,7 @@ def _summarize(sync: Sync) -> str:
     return f"Subscribed: {sync.mirrored} of {sync.total} listed plugins newly mirrored{held}."
 
 
-def show_release(release: Release, address: str, log: LogStanding) -> Json:
+def show_release(release: ReleaseRecord, address: str, log: LogStanding) -> Json:
     """Give one version of a plugin; ``log`` says how the node's log stands."""
     query = urlencode({"source": release.source_id, "plugin": release.plugin_id, "version": release.version})
     return {
@@ -267,10 +268,12 @@ def show_release(release: Release, address: str, log: LogStanding) -> Json:
     }
 
 
-def show_plugin(plugin: Plugin, address: str, log: LogStanding, composer: str | None) -> Json:
+def show_plugin(
+    plugin: Plugin, releases: Sequence[ReleaseRecord], address: str, log: LogStanding, composer: str | None
+) -> Json:
     """Give a row of ``/federation/plugins``; ``composer`` is the plugin's name there, where it has one."""
     newest = plugin.newest
-    versions = {release.version: show_release(release, address, log) for release in plugin.releases}
+    versions = {release.version: show_release(release, address, log) for release in releases}
     header = newest.facts.get("header")
     requirements = header if isinstance(header, dict) else {}
     return {

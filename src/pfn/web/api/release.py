@@ -43,14 +43,11 @@ async def list_plugins(
     keep_hot(request.scope)
     if not_modified(request, etag):
         return Response(status_code=304, headers=headers)
-    page = await node.releases.list_plugins(
+    page, versions = await node.releases.list_versions(
         PluginQuery(q=q, tag=tag, author=author, source=source, level=level, sort=sort, limit=limit, cursor=cursor)
     )
-    names = await node.composer.names_of([(plugin.source_id, plugin.plugin_id) for plugin in page.plugins])
-    plugins = [
-        show_plugin(plugin, node.address, log, names.get((plugin.source_id, plugin.plugin_id)))
-        for plugin in page.plugins
-    ]
+    names = await node.composer.names_of(list(versions))
+    plugins = [show_plugin(one, versions[one.key], node.address, log, names.get(one.key)) for one in page.plugins]
     return JSONResponse({"plugins": plugins, "next": page.next}, headers=headers)
 
 

@@ -40,7 +40,7 @@ async def show_plugin(
             raise
         shown = {"source_id": source_id, "slug": slug, "sentence": error.detail}
         return render(request, viewer, "plugin_withdrawn.html", error.code.status, **shown)
-    page = await node.releases.list_plugins(PluginQuery(source=source_id, plugin=slug, limit=1))
+    page, found = await node.releases.list_versions(PluginQuery(source=source_id, plugin=slug, limit=1))
     header, readme = (newest.facts.get(name) or {} for name in ("header", "readme"))
     sections = await node.directory.render_readme(newest)
     usage = await node.usage.totals([(source_id, slug)])
@@ -56,7 +56,8 @@ async def show_plugin(
         sections={name: Markup(neutralize(html)) for name, html in sections.items() if html},  # noqa: S704
         usage=usage[source_id, slug],
         ways=await list_ways(node, newest),
-        shown=page.plugins[0].releases if versions == "all" else page.plugins[0].releases[:_VERSIONS],
+        releases=found[source_id, slug],
+        shown=found[source_id, slug][: None if versions == "all" else _VERSIONS],
         log=await node.log.standing(),
     )
 
