@@ -62,6 +62,10 @@ class Offered:
     trust_score: float
     offer: Offer = field(default_factory=Offer)
 
+    def __hash__(self) -> int:
+        # What tells nearly all of them apart, and no more: each update check asks it of everything a site has.
+        return hash((self.source_id, self.slug, self.version))
+
 
 def make_offer(release: Release) -> Offer:
     """Take the facts that an update check needs out of a release's."""

@@ -11,6 +11,7 @@ PHP does. A request that cannot be read is one that has nothing installed: the s
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -98,9 +99,9 @@ def read_plugins(text: str | None) -> tuple[Installed, ...]:
     running = {key for key in active if isinstance(key, str)} if isinstance(active, list) else None
     found = []
     for key, header in entries:
-        folder, slash, file = key.partition("/")
-        if slash and "/" not in file and is_slug(folder):
-            found.append(_installed(key, folder, header, active=running is None or key in running))
+        slug = _find_slug(key)
+        if slug is not None:
+            found.append(_installed(key, slug, header, running is None or key in running))
     return tuple(found)
 
 
@@ -108,7 +109,7 @@ def read_themes(text: str | None) -> tuple[Installed, ...]:
     """Read the ``themes`` field: ``{"active": …, "themes": {"folder": {"Version": …}}}``."""
     entries, active = _read(text, "themes")
     return tuple(
-        _installed(key, key, header, active=active is None or active == key) for key, header in entries if is_slug(key)
+        _installed(key, key, header, active is None or active == key) for key, header in entries if is_slug(key)
     )
 
 
@@ -176,7 +177,13 @@ def _write(offer: Offered, members: Mapping[str, object]) -> Item:
     return Item(offer.version, json.dumps(members, separators=(",", ":"))[1:-1])
 
 
-def _installed(key: str, slug: str, header: Mapping[str, str], *, active: bool) -> Installed:
+@lru_cache(maxsize=4096)  # sites have the same few thousand
+def _find_slug(key: str) -> str | None:
+    folder, slash, file = key.partition("/")
+    return folder if slash and "/" not in file and is_slug(folder) else None
+
+
+def _installed(key: str, slug: str, header: Mapping[str, str], active: bool) -> Installed:
     return Installed(key, slug, header.get("Version", "")[:_LONGEST_VERSION], header.get("UpdateURI", ""), active)
 
 

@@ -116,9 +116,10 @@ def _unquote(value: bytes) -> str:
     """Decode a value of a form, as ``unquote_plus`` does in ten times the time."""
     escaped = value.replace(b"=", b"%3D")
     decoded = binascii.a2b_qp(escaped.translate(_AS_QUOTED_PRINTABLE))
-    # An escape is two signs longer than what it stands for. Where something was none, and at the ends of lines, the two
-    # spellings differ.
-    if len(decoded) != len(escaped) - 2 * escaped.count(b"%") or b"\n" in value or b"\r" in value:
+    # An escape is two signs longer than what it stands for, and what was none is left with its sign. There, and at the
+    # ends of lines, the two spellings differ.
+    broken = b"=" in decoded and len(decoded) != len(escaped) - 2 * escaped.count(b"%")
+    if broken or value.endswith(b"%") or b"\n" in value or b"\r" in value:
         return unquote_plus(value.decode("ascii"))
     return decoded.decode("utf-8", "replace")
 
