@@ -7,12 +7,14 @@ import pkgutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import bench.rows
 from bench.harness import LEAST_ROUNDS, Place, Result, Row
 from bench.machine import describe_machine, how_to_install, install, missing
 from bench.table import write_json, write_table
+from pfn.cli.log import configure_logging
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     lacking = install(missing(name for row in rows for name in row.needs))
     if lacking:
         print(f"Missing: {', '.join(lacking)}. Install with: {how_to_install(lacking)}\n", file=sys.stderr)
+    configure_logging("json", "info")
     rounds = 2 if chosen.quick else chosen.rounds
     with tempfile.TemporaryDirectory(prefix="pfn-bench-") as folder:
         place = Place(Path(folder), rounds=rounds, quick=chosen.quick)
@@ -49,7 +52,9 @@ def measure(rows: Sequence[Row], place: Place) -> Iterator[Result]:
     """Measure one row after the other, and say so while it lasts."""
     for row in rows:
         print(f"{row.number} {row.name} … ", end="", file=sys.stderr, flush=True)
-        result = Result(row, list(row.measure(place)))
+        # Where a node runs in this process, what it logs goes to a file, as that of the others does.
+        with (place.folder / "bench.log").open("a") as log, redirect_stderr(log):
+            result = Result(row, list(row.measure(place)))
         print(f"{result.ours:.4g} {row.unit}, ratio {result.ratio}", file=sys.stderr, flush=True)
         yield result
 

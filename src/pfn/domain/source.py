@@ -22,6 +22,11 @@ class SourceStatus(StrEnum):
     SUSPENDED = "suspended"
     REMOVED = "removed"
 
+    @property
+    def serves(self) -> bool:
+        """Whether mirrored releases are offered: a failed proof stops new mirroring, not what was proven."""
+        return self not in {SourceStatus.SUSPENDED, SourceStatus.REMOVED}
+
 
 LIFE_CYCLE = LifeCycle(
     name="source",
@@ -92,8 +97,8 @@ class Source:
 
     @property
     def serves(self) -> bool:
-        """Whether its mirrored releases are offered: a failed proof stops new mirroring, not what was proven."""
-        return self.status not in {SourceStatus.SUSPENDED, SourceStatus.REMOVED}
+        """Whether its mirrored releases are offered."""
+        return self.status.serves
 
 
 def status_after_failure(status: SourceStatus, fault: Fault) -> SourceStatus:
@@ -102,6 +107,6 @@ def status_after_failure(status: SourceStatus, fault: Fault) -> SourceStatus:
     Only a failed proof condemns; an unreachable or confused publisher stays what it was, and so does a source that
     an operator suspended or removed meanwhile.
     """
-    if fault is Fault.SECURITY and status not in {SourceStatus.SUSPENDED, SourceStatus.REMOVED}:
+    if fault is Fault.SECURITY and status.serves:
         return SourceStatus(LIFE_CYCLE.next(status, "verification failed"))
     return status

@@ -105,7 +105,7 @@ async def change_source(connection: AsyncConnection, source_id: str, **values: o
 
 def serves() -> ColumnElement[bool]:
     """Give the condition that a row of ``sources`` is one whose mirrored releases are offered (``Source.serves``)."""
-    return sources.c.status.not_in([SourceStatus.SUSPENDED, SourceStatus.REMOVED])
+    return sources.c.status.not_in([status for status in SourceStatus if not status.serves])
 
 
 async def count_sources(connection: AsyncConnection) -> dict[SourceStatus, int]:
