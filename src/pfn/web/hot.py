@@ -65,7 +65,6 @@ class _Kept:
     unchanged: Pairs
     etag: str | None
     body: bytes | None
-    changes: int
     made: float
 
     @property
@@ -90,6 +89,8 @@ class HotAnswers:
         self._proxies = proxies
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._left = _MOST_BYTES
+        # What all that is kept follows from.
+        self._changes: int | None = None
 
     def may_keep(self, scope: Scope) -> bool:
         """Tell whether a request is one that anybody might make."""
@@ -98,10 +99,11 @@ class HotAnswers:
     async def answer(self, scope: Scope, send: Send) -> bool:
         """Answer a request that ``may_keep``, where its answer was kept; tell whether it was."""
         key = _name(scope)
+        self._look()
         kept = self._kept.get(key)
         if kept is None:
             return False
-        if kept.changes != self.changes() or not kept.made <= self._clock() <= kept.made + _LONGEST_S:
+        if not kept.made <= self._clock() <= kept.made + _LONGEST_S:
             self._drop(key)
             return False
         given = _find(scope, b"if-none-match")
@@ -132,7 +134,7 @@ class HotAnswers:
 
     def watch(self, scope: Scope, send: Send) -> Send:
         """Give the ``send`` that keeps the answer to a request that ``may_keep``, if its endpoint says so."""
-        changes = self.changes()
+        changes = self._look()
         if changes is None:
             return send
         state = scope.setdefault("state", {})
@@ -150,6 +152,15 @@ class HotAnswers:
 
         return keep
 
+    def _look(self) -> int | None:
+        """Ask for the state of the rows, and let go of all that followed from another."""
+        changes = self.changes()
+        if changes != self._changes:
+            self._kept.clear()
+            self._left = _MOST_BYTES
+            self._changes = changes
+        return changes
+
     def _keep(
         self, scope: Scope, mark: _Mark, headers: Iterable[tuple[bytes, bytes]], body: bytes | None, changes: int
     ) -> None:
@@ -157,14 +168,14 @@ class HotAnswers:
         named = dict(lowered)
         # A part of a body that came in several messages is not the whole.
         whole = body is None or (len(body) <= _LARGEST and named.get(b"content-length") == str(len(body)).encode())
-        if not whole or b"set-cookie" in named or changes != self.changes():
+        if not whole or b"set-cookie" in named or changes != self._look():
             return
         key = _name(scope)
         self._drop(key)
         common = [pair for pair in lowered if pair[0] not in _ANEW]
         unchanged = [pair for pair in common if pair[0] not in _OF_BODIES]
         etag = named.get(b"etag", b"").decode("latin-1") or None
-        kept = _Kept(mark, common, unchanged, etag, body, changes, self._clock())
+        kept = _Kept(mark, common, unchanged, etag, body, self._clock())
         self._kept[key] = kept
         self._left -= kept.size
         while self._left < 0:
