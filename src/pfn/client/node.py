@@ -73,7 +73,7 @@ class NodeClient:
 
     @contextmanager
     def _reach(self) -> Iterator[None]:
-        # Here, for a node that serves loads this module and has no use for its 2.5 MB.
+        # Here, for a node that serves loads this module and has no use for it.
         import httpx
 
         try:
