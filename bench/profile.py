@@ -62,6 +62,7 @@ def main() -> int:
     """Profile the rows that were asked for; return 1 where py-spy is missing."""
     parser = argparse.ArgumentParser(prog="bench.profile", description=__doc__)
     parser.add_argument("rows", nargs="+", help="numbers of rows, or beginnings of their names")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each, for a row that is soon over")
     parser.add_argument("--quick", action="store_true", help="little data, short turns: only to see that it works")
     chosen = parser.parse_args()
     py_spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}")
@@ -69,16 +70,19 @@ def main() -> int:
         print("Missing: py-spy. Install with: pip install py-spy", file=sys.stderr)
         return 1
     for row in chosen.rows:
-        print(f"{row}\n\n{write_profile(read_samples(sample(py_spy, row, quick=chosen.quick)))}\n", flush=True)
+        print(
+            f"{row}\n\n{write_profile(read_samples(sample(py_spy, row, chosen.rounds, quick=chosen.quick)))}\n",
+            flush=True,
+        )
     return 0
 
 
-def sample(py_spy: str, row: str, *, quick: bool) -> Sequence[str]:
+def sample(py_spy: str, row: str, rounds: int = 1, *, quick: bool) -> Sequence[str]:
     """Run a row under the profiler, and give its lines: a stack and how often it was seen."""
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples"
         command = [py_spy, "record", "--subprocesses", "--format", "raw", "--output", str(samples)]
-        measured = [sys.executable, "-m", "bench", row, "--rounds", "1", *(["--quick"] if quick else [])]
+        measured = [sys.executable, "-m", "bench", row, "--rounds", str(rounds), *(["--quick"] if quick else [])]
         subprocess.run([*command, "--", *measured], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not samples.exists():
             raise RuntimeError(f"py-spy left nothing of {row}; it needs the right to look into other processes")
