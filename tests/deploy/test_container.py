@@ -1,5 +1,6 @@
 """The image and the compose file, as far as that can be told without anything that builds or runs them."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -8,8 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+from tests.support.node import run_node
+from tests.web.api.conftest import Api
 
 from pfn.settings import Settings
+from pfn.testing.publisher import FakePublisher
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -64,7 +69,8 @@ def test_the_copied_source_is_all_the_command_needs(tmp_path: Path) -> None:
     """As in the image: a copy of src/pfn and the launcher, nothing built and nothing installed of the project."""
     shutil.copytree(ROOT / "src" / "pfn", tmp_path / "lib" / "pfn", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "lib"), "PFN_DATA": str(tmp_path / "data")}
-    script = "import pfn, runpy, sys; print(pfn.__file__); sys.argv[1:] = ['init']; runpy.run_path(sys.argv[0])"
+    run = "runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = f"import pfn, runpy, sys; print(pfn.__file__); sys.argv[1:] = ['init']; {run}"
     launcher = DEPLOY / "pfn"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.argv[0] = {str(launcher)!r}; {script}"],
@@ -76,3 +82,33 @@ def test_the_copied_source_is_all_the_command_needs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / "lib"))
     assert (tmp_path / "data" / "node.db").is_file()
+
+
+@pytest.mark.slow
+async def test_the_launcher_does_the_work_and_its_judges_are_no_second_command(tmp_path: Path) -> None:
+    """A judge of zips loads the main module of who started it: the launcher, which must not run for that."""
+    data = tmp_path / "node"
+    environment = {"PFN_ALLOW_LOOPBACK": "1"}
+    async with FakePublisher("alice") as publisher:
+        with run_node(data, environment=environment) as node:
+            async with node.async_client() as http:
+                source_id = await Api(http).add(publisher)
+                assert (await Api(http).post("subscribe", sourceId=source_id)).status_code == 200
+        publisher.add_plugin("hello", "1.0")
+        rows = create_engine(f"sqlite:///{data / 'node.db'}")
+        with rows.begin() as connection:
+            connection.execute(text("UPDATE schedule SET due_at = 0 WHERE kind = 'sync'"))
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, str(DEPLOY / "pfn"), "work", "--once", "--data", str(data)],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with rows.begin() as connection:
+            mirrored = connection.execute(text("SELECT plugin_id FROM mirrored_plugins")).scalars().all()
+            failures = connection.execute(text("SELECT code, details FROM sync_failures")).all()
+        rows.dispose()
+    assert done.returncode == 0, done.stderr
+    assert (mirrored, failures) == (["hello"], []), done.stderr
