@@ -45,11 +45,12 @@ class Shelf:
         stamps = self._read_stamps()
         if stamps == self._stamps:
             return
-        self._stamps = stamps
         try:
             self.current = make_site(self.folder, read_signed(self.folder))
         except PfnError as error:
             log.warning("publisher_unreadable", code=error.code.slug, why=error.detail)
+        # Last: until then whoever asks waits for what is new, and is not told of what was before.
+        self._stamps = stamps
 
     def _read_stamps(self) -> tuple[Stamp | None, ...]:
         return tuple(_read_stamp(self.folder.signed / name) for name in (paths.CATALOG, paths.PUBLISHER))
