@@ -2,7 +2,7 @@
 
 import time
 
-from pfn.app.prepare import bucket_address, database_url, no_node, prepare, warnings
+from pfn.app.prepare import bucket_address, database_url, no_node, open_folder, prepare, warnings
 from pfn.services.doctor import Finding, examine_node
 from pfn.services.log import read_mark
 from pfn.services.log_check import LogCheck, Report, check_log
@@ -17,6 +17,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Look a node over at rest (``pfn doctor``). Raises PfnError (``data_missing``) where there is none."""
     if not settings.data.is_dir():
         raise no_node(settings)
+    open_folder(settings.data)
     migrate(database_url(settings))
     database = Database(database_url(settings))
     try:

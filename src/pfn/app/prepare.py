@@ -1,8 +1,11 @@
 """What a node needs before it is wired: its folder, its keys, its schema; and what the settings say of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 from pfn import __version__
 from pfn.outbound.policy import OutboundPolicy
@@ -30,6 +33,8 @@ from pfn.storage.identity import (
 )
 from pfn.storage.migrate import migrate
 
+_ROWS_NAME: Final = "node.db"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -48,6 +53,23 @@ class Prepared:
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
+def open_folder(data: Path) -> None:
+    """Make the data folder where it is missing. Raises PfnError (``config_invalid``) where this user may not use it."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        names = [data, *sorted(data.iterdir())]
+    except OSError as error:
+        raise PfnError(Code.CONFIG_INVALID, f"data: {data} is no folder that can be used: {error.strerror}.") from error
+    written = {data, data / _ROWS_NAME, data / "blobs"}
+    for path in names:
+        if not os.access(path, os.R_OK | (os.W_OK if path in written else 0), effective_ids=True):
+            raise PfnError(
+                Code.CONFIG_INVALID,
+                f"data: user {os.geteuid()} may not {'write to' if path in written else 'read'} {path}. Run pfn as the "
+                f"folder's owner, or give it all to that user: chown -R USER {data}",
+            )
+
+
 def prepare(settings: Settings, *, make_keys: bool = False, renew_master_key: bool = False) -> Prepared:
     """Make what a node needs before it serves: its folder, its keys, a master key, an up-to-date schema.
 
@@ -56,7 +78,7 @@ def prepare(settings: Settings, *, make_keys: bool = False, renew_master_key: bo
     ``make_keys`` says so; it may be read-only otherwise.
     Raises PfnError: ``schema_newer``, ``config_invalid``.
     """
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    open_folder(settings.data)
     if (settings.data / UNFINISHED_NAME).exists():
         raise PfnError(
             Code.CONFIG_INVALID, f"The backup restored into {settings.data} is not all there; run pfn restore again."
@@ -125,7 +147,7 @@ def database_url(settings: Settings) -> str:
     """Give where the rows are."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return sqlite_url(settings.data / "node.db")
+    return sqlite_url(settings.data / _ROWS_NAME)
 
 
 def bucket_address(settings: Settings) -> BucketAddress | None:
