@@ -46,6 +46,8 @@ async def started(data: Path) -> AsyncIterator[tuple[RunningNode, Api]]:
 def assert_whole(data: Path) -> set[tuple[str, str]]:
     """Check that rows and bytes agree, and give what is mirrored."""
     with sqlite3.connect(data / "node.db") as rows:
+        # One state for all that is asked: another worker may be writing.
+        rows.execute("BEGIN")
         assert rows.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert rows.execute("PRAGMA foreign_key_check").fetchall() == []
         mirrored = rows.execute("SELECT plugin_id, version, local_path, sha256 FROM mirrored_plugins").fetchall()
