@@ -77,7 +77,7 @@ def main() -> int:
     return 0
 
 
-def sample(py_spy: str, row: str, rounds: int = 1, *, quick: bool) -> Sequence[str]:
+def sample(py_spy: str, row: str, rounds: int, *, quick: bool) -> Sequence[str]:
     """Run a row under the profiler, and give its lines: a stack and how often it was seen."""
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "samples"

@@ -10,6 +10,7 @@ from pfn.app.prepare import bucket_address, database_url, no_node
 from pfn.protocol.errors import Code, PfnError
 from pfn.protocol.log.note import NoteSigner
 from pfn.services.backup import Backup, Holding, back_up
+from pfn.services.backup_manifest import ROWS_NAME
 from pfn.services.blob_copy import Report
 from pfn.services.store_move import Moved, move_store
 from pfn.settings import Settings
@@ -57,7 +58,7 @@ def read_database(given: str) -> str:
 
 async def _hold(settings: Settings) -> Holding:
     data, keys = settings.data, settings.keys_folder
-    if not data.is_dir() or (settings.database_url is None and not (data / "node.db").is_file()):
+    if not data.is_dir() or (settings.database_url is None and not (data / ROWS_NAME).is_file()):
         raise no_node(settings)
     require_keys(keys)
     blobs = await open_blobs(data / "blobs", bucket_address(settings))

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from pfn import __version__
 from pfn.outbound.policy import OutboundPolicy
@@ -16,6 +15,7 @@ from pfn.protocol.log.note import NoteSigner
 from pfn.protocol.peer import NodeDescription
 from pfn.protocol.source_id import normalize_instance_url
 from pfn.services.access import hash_master_key
+from pfn.services.backup_manifest import BLOBS_NAME, ROWS_NAME
 from pfn.settings import Settings
 from pfn.storage.bucket_address import BucketAddress, read_bucket_address
 from pfn.storage.database import sqlite_url
@@ -32,8 +32,6 @@ from pfn.storage.identity import (
     require_keys,
 )
 from pfn.storage.migrate import migrate
-
-_ROWS_NAME: Final = "node.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def open_folder(data: Path) -> None:
         names = [data, *sorted(data.iterdir())]
     except OSError as error:
         raise PfnError(Code.CONFIG_INVALID, f"data: {data} is no folder that can be used: {error.strerror}.") from error
-    written = {data, data / _ROWS_NAME, data / "blobs"}
+    written = {data, data / ROWS_NAME, data / BLOBS_NAME}
     for path in names:
         if not os.access(path, os.R_OK | (os.W_OK if path in written else 0), effective_ids=True):
             raise PfnError(
@@ -147,7 +145,7 @@ def database_url(settings: Settings) -> str:
     """Give where the rows are."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return sqlite_url(settings.data / _ROWS_NAME)
+    return sqlite_url(settings.data / ROWS_NAME)
 
 
 def bucket_address(settings: Settings) -> BucketAddress | None:

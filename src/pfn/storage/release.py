@@ -7,7 +7,7 @@ row per plugin with its newest release, so that lists cost what they show and no
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pfn.domain.offer import kind_of, make_offer
@@ -228,8 +228,9 @@ async def known_releases(connection: AsyncConnection, source_id: str) -> dict[tu
     return {(row[0], row[1]): row[2] for row in await connection.execute(query)}
 
 
-def _columns() -> tuple[object, ...]:
-    return (mirrored_plugins, *_BLOB)
+def _select_releases(*more: ColumnElement[Any]) -> Select[Any]:
+    """Ask for all that ``_read`` needs, and these columns."""
+    return select(*mirrored_plugins.c, *_BLOB, *more).join(blobs, blobs.c.sha256 == mirrored_plugins.c.sha256)
 
 
 def _read_record(row: RowMapping) -> dict[str, Any]:
@@ -265,11 +266,7 @@ async def get_release(
 ) -> Release | None:
     """Find one release; without a version, the newest by WordPress's order."""
     table = mirrored_plugins
-    query = (
-        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
-        .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(table.c.source_id == source_id, table.c.plugin_id == plugin_id)
-    )
+    query = _select_releases().where(table.c.source_id == source_id, table.c.plugin_id == plugin_id)
     if version is None:
         newest = select(plugins.c.newest_version).where(
             plugins.c.source_id == source_id, plugins.c.plugin_id == plugin_id
@@ -289,12 +286,7 @@ async def find_newest(connection: AsyncConnection, keys: Sequence[tuple[str, str
         table.c.plugin_id == plugins.c.plugin_id,
         table.c.version == plugins.c.newest_version,
     )
-    query = (
-        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
-        .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .join(plugins, is_newest)
-        .where(is_of_plugins(connection, plugins, keys))
-    )
+    query = _select_releases().join(plugins, is_newest).where(is_of_plugins(connection, plugins, keys))
     rows = (await connection.execute(query)).mappings()
     return {(row["source_id"], row["plugin_id"]): _read(row) for row in rows}
 
@@ -349,13 +341,7 @@ async def mark_releases(
 async def list_unlogged(connection: AsyncConnection, *, limit: int) -> list[tuple[Release, list[dict[str, object]]]]:
     """Give releases that have no leaf in the log yet, oldest first, each with the files in its zip."""
     table = mirrored_plugins
-    query = (
-        select(*_columns(), blobs.c.manifest)  # type: ignore[call-overload]  # a table and columns, as select() takes them
-        .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(table.c.log_index.is_(None))
-        .order_by(table.c.id)
-        .limit(limit)
-    )
+    query = _select_releases(blobs.c.manifest).where(table.c.log_index.is_(None)).order_by(table.c.id).limit(limit)
     return [(_read(row), row["manifest"]) for row in (await connection.execute(query)).mappings()]
 
 
@@ -374,23 +360,14 @@ async def refresh_newest(connection: AsyncConnection, source_id: str, plugin_id:
 async def list_signed_releases(connection: AsyncConnection, source_id: str) -> list[Release]:
     """Give the releases of a source whose bytes a statement covers."""
     table = mirrored_plugins
-    query = (
-        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
-        .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(table.c.source_id == source_id, table.c.level == SignatureLevel.ARTIFACT.value)
-    )
+    query = _select_releases().where(table.c.source_id == source_id, table.c.level == SignatureLevel.ARTIFACT.value)
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def list_releases_of(connection: AsyncConnection, digests: Collection[str]) -> list[Release]:
     """Give the releases whose zips have these SHA-256, by source, oldest first."""
     table = mirrored_plugins
-    query = (
-        select(*_columns())  # type: ignore[call-overload]  # a table and columns, as select() takes them
-        .join(blobs, blobs.c.sha256 == table.c.sha256)
-        .where(table.c.sha256.in_(digests))
-        .order_by(table.c.source_id, table.c.id)
-    )
+    query = _select_releases().where(table.c.sha256.in_(digests)).order_by(table.c.source_id, table.c.id)
     return [_read(row) for row in (await connection.execute(query)).mappings()]
 
 

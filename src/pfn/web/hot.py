@@ -99,11 +99,11 @@ class HotAnswers:
     async def answer(self, scope: Scope, send: Send) -> bool:
         """Answer a request that ``may_keep``, where its answer was kept; tell whether it was."""
         key = _name(scope)
-        self._look()
         kept = self._kept.get(key)
         if kept is None:
             return False
-        if not kept.made <= self._clock() <= kept.made + _LONGEST_S:
+        self._look()
+        if key not in self._kept or not kept.made <= self._clock() <= kept.made + _LONGEST_S:
             self._drop(key)
             return False
         given = _find(scope, b"if-none-match")
